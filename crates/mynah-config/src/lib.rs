@@ -1,0 +1,2 @@
+//! The configuration: YAML to a validated model.
+pub mod model;
