@@ -1,1 +1,28 @@
-//! Placeholder.
+//! The pure domain of Mynah: deciding which requests are copied, how often, and what is changed on the copies.
+//!
+//! Nothing here does I/O, knows the time or a protocol: what is needed is passed in. The proxy calls it in the order
+//! [`matcher`](RouteMatch), sampler ([`Diffusion`], [`keyed_copies`]), [`CircuitBreaker`] and [`RateLimiter`],
+//! [`CopyRewrite`], [`Outcome`].
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
+
+mod breaker;
+mod mask;
+mod matcher;
+mod outcome;
+mod probe;
+mod rate;
+mod ratio;
+mod rewrite;
+mod sampler;
+mod size;
+
+pub use breaker::{Admission, BreakerState, CircuitBreaker};
+pub use mask::CredentialPolicy;
+pub use matcher::{HostMatch, PathMatch, Pattern, RequestView, RouteMatch, ValueMatch};
+pub use outcome::{FailReason, NotCopied, Outcome, ShedReason};
+pub use probe::is_probe;
+pub use rate::RateLimiter;
+pub use ratio::{Ratio, RatioError};
+pub use rewrite::{CopyRewrite, FieldAction, HostEdit, MARKER, RewriteSpec};
+pub use sampler::{Diffusion, cookie, keyed_copies};
+pub use size::{ByteSize, ByteSizeError};
