@@ -5,7 +5,7 @@
 //! upstream whose name has not been looked up even once.
 //!
 //! All addresses of a name are used. When a name stops resolving, its last addresses stay in use: a name server that fails
-//! must not take production with it. How names are looked up is the matter of [`system`].
+//! must not take production with it. How names are looked up is the matter of `system`.
 
 mod system;
 

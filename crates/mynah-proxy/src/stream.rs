@@ -162,3 +162,48 @@ impl From<TcpStream> for Stream {
         Self::Tcp(tcp)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn pair() -> (Stream, TcpStream) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (listener.accept().await.unwrap().0.into(), client)
+    }
+
+    #[test]
+    fn a_stream_is_no_larger_than_a_socket_and_a_word() {
+        assert!(size_of::<Stream>() <= size_of::<TcpStream>() + size_of::<usize>());
+    }
+
+    #[tokio::test]
+    async fn an_aborted_connection_is_reset_and_an_ended_one_is_not() {
+        let (stream, mut peer) = pair().await;
+        stream.abort();
+        assert_eq!(peer.read_u8().await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+
+        let (mut stream, mut peer) = pair().await;
+        stream.shutdown().await.unwrap();
+        assert_eq!(peer.read(&mut [0]).await.unwrap(), 0);
+        peer.write_u8(7).await.unwrap();
+        assert_eq!(stream.read_u8().await.unwrap(), 7, "reading goes on");
+    }
+
+    #[tokio::test]
+    async fn several_slices_leave_in_one_write() {
+        let (mut stream, mut peer) = pair().await;
+        assert!(stream.is_write_vectored());
+        let slices = [IoSlice::new(b"one "), IoSlice::new(b""), IoSlice::new(b"two")];
+        assert_eq!(stream.write_vectored(&slices).await.unwrap(), 7);
+        let mut read = [0; 7];
+        peer.read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"one two");
+    }
+}
