@@ -1,6 +1,6 @@
 //! The PROXY protocol, versions 1 and 2: what a load balancer says of the client before the client's first byte.
 //!
-//! Listeners [`read`] a header, upstream connections begin with one that [`write`] made. [`parse`] is the whole of the
+//! Listeners [`read`] a header, upstream connections begin with one that [`write()`] made. [`parse`] is the whole of the
 //! understanding: a pure function over the bytes so far, total (no input makes it panic, allocate or look beyond
 //! [`MAX_LENGTH`] bytes), and consistent however the bytes are cut: while it wants more it has refused nothing, and what it
 //! has accepted or refused does not change when more bytes come. That makes it a target for fuzzing as it is.
