@@ -1,0 +1,126 @@
+//! A client's connection: from accept to the protocol that it turns out to speak.
+
+pub(crate) mod http1;
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::Bytes;
+use mynah_config::model::Alpn;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::listener::Descriptors;
+use crate::plan::ListenerPlan;
+use crate::stats::ProductionError;
+use crate::stream::Stream;
+use crate::worker::{Peer, Worker};
+use crate::{proxy_protocol, tls};
+
+/// Serves one accepted connection to its end.
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    tcp: TcpStream,
+    address: SocketAddr,
+    plan: Arc<ListenerPlan>,
+    descriptors: Descriptors,
+) {
+    let _open = Open::enter(&worker).await;
+    if let Some((stream, peer)) = arrive(&worker, tcp, address, &plan).await {
+        drop(plan);
+        if stream.alpn() == Some(Alpn::H2) {
+            Box::pin(http2(worker, stream, peer, Bytes::new())).await;
+        } else {
+            match http1::serve(worker.clone(), stream, peer).await {
+                http1::End::Closed => {}
+                http1::End::Http2(stream, read) => Box::pin(http2(worker, stream, peer, read)).await,
+                http1::End::Translate(stream, read) => Box::pin(translate(worker, stream, peer, read)).await,
+            }
+        }
+    }
+    drop(descriptors);
+}
+
+/// What comes before HTTP: the PROXY protocol and TLS.
+async fn arrive(
+    worker: &Worker,
+    mut tcp: TcpStream,
+    address: SocketAddr,
+    plan: &ListenerPlan,
+) -> Option<(Stream, Peer)> {
+    let mut peer = Peer {
+        client: address,
+        local: tcp.local_addr().ok()?,
+    };
+    if plan.proxy_protocol {
+        match timeout(plan.head_timeout, proxy_protocol::read(&mut tcp)).await {
+            Ok(Ok(header)) => {
+                peer.client = header.source.unwrap_or(peer.client);
+                peer.local = header.destination.unwrap_or(peer.local);
+            }
+            Ok(Err(_)) | Err(_) => {
+                worker.stats.error(ProductionError::ProxyProtocol);
+                return None;
+            }
+        }
+    }
+    let stream = match &plan.tls {
+        None => Stream::Tcp(tcp),
+        Some(config) => match Box::pin(tls::accept(config.clone(), tcp, plan.head_timeout)).await {
+            Ok(stream) => stream,
+            Err(_) => {
+                worker.stats.error(ProductionError::ClientTls);
+                return None;
+            }
+        },
+    };
+    Some((stream, peer))
+}
+
+async fn http2(_worker: Rc<Worker>, _stream: Stream, _peer: Peer, _read: Bytes) {}
+
+async fn translate(_worker: Rc<Worker>, _stream: Stream, _peer: Peer, _read: Bytes) {}
+
+/// A client connection among those that a drain wakes; a panic in its task is counted when this is dropped.
+struct Open {
+    worker: Rc<Worker>,
+    key: usize,
+}
+
+impl Open {
+    async fn enter(worker: &Rc<Worker>) -> Self {
+        let key = poll_fn(|cx| Poll::Ready(worker.register(cx.waker().clone()))).await;
+        Self {
+            worker: worker.clone(),
+            key,
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.worker.stats.error(ProductionError::Panic);
+        }
+        self.worker.deregister(self.key);
+    }
+}
+
+/// A response in Mynah's own words, after which the connection is closed.
+fn error_response(status: u16) -> Bytes {
+    Bytes::from_static(match status {
+        400 => b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        408 => b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        413 => b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        414 => b"HTTP/1.1 414 URI Too Long\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        431 => b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        501 => b"HTTP/1.1 501 Not Implemented\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        502 => b"HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        504 => b"HTTP/1.1 504 Gateway Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        505 => b"HTTP/1.1 505 HTTP Version Not Supported\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        _ => b"HTTP/1.1 500 Internal Server Error\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+    })
+}

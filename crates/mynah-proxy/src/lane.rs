@@ -1,0 +1,202 @@
+//! A lane: everything one worker does for one mirror, off the production path.
+//!
+//! A copy enters by [`Lane::admit`], which takes it or sheds it at once, and [`Lane::send`], which gives it to a
+//! kept-alive connection or a new one. From there it is on its own: whatever becomes of it ends in exactly one outcome,
+//! counted when its [`Ticket`] is finished or dropped.
+
+mod admit;
+mod http1;
+pub(crate) mod queue;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use mynah_config::model::{Mirror, SampleBy};
+use mynah_core::{CircuitBreaker, Diffusion, RateLimiter};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+pub(crate) use self::admit::Ticket;
+use self::queue::BodyQueue;
+use crate::plan::MirrorPlan;
+use crate::stats::{MirrorStats, SharedRatio};
+use crate::worker::{Held, Worker};
+
+/// One worker's lane to one mirror.
+pub(crate) struct Lane {
+    pub(crate) plan: Arc<MirrorPlan>,
+    pub(crate) ratio: Arc<SharedRatio>,
+    pub(crate) stats: Arc<MirrorStats>,
+    pub(crate) diffusion: RefCell<Diffusion>,
+    breaker: RefCell<CircuitBreaker>,
+    rate: RefCell<Option<RateLimiter>>,
+    in_flight: Cell<usize>,
+    max_in_flight: usize,
+    connections: Cell<usize>,
+    max_connections: usize,
+    /// Connections that wait for a copy, the one used last at the end.
+    idle: RefCell<Vec<Rc<Seat>>>,
+    /// Which address is next.
+    cursor: Cell<usize>,
+    shut: Cell<bool>,
+    ended: Notify,
+}
+
+/// Where an idle connection waits for its next copy.
+#[derive(Default)]
+pub(crate) struct Seat {
+    copy: RefCell<Option<WireCopy>>,
+    waker: RefCell<Option<Waker>>,
+    /// The connection is to be closed.
+    taken_away: Cell<bool>,
+}
+
+/// A copy as HTTP/1 bytes.
+pub(crate) struct WireCopy {
+    pub(crate) ticket: Ticket,
+    /// Counts the head as held until it is written.
+    pub(crate) held: Option<Held>,
+    /// The head, and the body too if it was there at once.
+    pub(crate) head: Vec<u8>,
+    /// The rest of the body.
+    pub(crate) body: Option<Rc<BodyQueue>>,
+    /// The body comes decoded and leaves in chunks.
+    pub(crate) encode_chunked: bool,
+    /// The method was HEAD: the response has no body.
+    pub(crate) is_head: bool,
+}
+
+impl Lane {
+    pub(crate) fn new(plan: Arc<MirrorPlan>, worker: usize, workers: usize) -> Rc<Self> {
+        let mirror = &plan.mirror;
+        let share = |total: usize| (total / workers + usize::from(worker < total % workers)).max(1);
+        // Workers start their error diffusion apart, so that few requests over many workers are not all copied.
+        let phase = (worker as u64 * u64::from(mynah_core::Ratio::ONE.units()) / workers as u64) as u32;
+        let now = Instant::now().into_std();
+        Rc::new(Self {
+            ratio: plan.ratio.clone(),
+            stats: plan.stats[worker].clone(),
+            diffusion: RefCell::new(Diffusion::new(phase)),
+            breaker: RefCell::new(CircuitBreaker::new(mirror.breaker.failures, mirror.breaker.open_for)),
+            rate: RefCell::new(
+                mirror
+                    .requests_per_second
+                    .map(|rps| RateLimiter::new(rps / workers as f64, now)),
+            ),
+            in_flight: Cell::new(0),
+            max_in_flight: share(mirror.max_in_flight),
+            connections: Cell::new(0),
+            max_connections: share(mirror.max_connections),
+            idle: RefCell::default(),
+            cursor: Cell::new(worker),
+            shut: Cell::new(false),
+            ended: Notify::new(),
+            plan,
+        })
+    }
+
+    pub(crate) fn mirror(&self) -> &Mirror {
+        &self.plan.mirror
+    }
+
+    /// What decides which requests are copied.
+    pub(crate) fn by(&self) -> &SampleBy {
+        &self.mirror().by
+    }
+
+    /// Whether a copy of a request that came by HTTP/2 (or, if false, HTTP/1) leaves by HTTP/2.
+    pub(crate) fn speaks_http2(&self, client_http2: bool) -> bool {
+        crate::connect::speaks_http2(self.mirror().protocol, client_http2)
+    }
+
+    /// Gives an admitted copy to a connection.
+    pub(crate) fn send(self: &Rc<Self>, worker: &Rc<Worker>, copy: WireCopy) {
+        let seat = self.idle.borrow_mut().pop();
+        match seat {
+            Some(seat) => {
+                seat.copy.replace(Some(copy));
+                if let Some(waker) = seat.waker.take() {
+                    waker.wake();
+                }
+            }
+            None => {
+                let slot = ConnectionSlot::take(self, worker);
+                tokio::task::spawn_local(http1::run(self.clone(), worker.clone(), slot, copy));
+            }
+        }
+    }
+
+    /// Whether a copy could be given to a connection now, idle or new.
+    fn has_connection(&self, worker: &Worker) -> Result<(), mynah_core::ShedReason> {
+        if !self.idle.borrow().is_empty() {
+            Ok(())
+        } else if self.connections.get() >= self.max_connections {
+            Err(mynah_core::ShedReason::Connections)
+        } else if !worker.may_open_for_copies() {
+            Err(mynah_core::ShedReason::Descriptors)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Closes idle connections, so that production has their file descriptors.
+    pub(crate) fn close_idle(&self) {
+        for seat in self.idle.take() {
+            seat.taken_away.set(true);
+            if let Some(waker) = seat.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Sheds everything from now on, and whatever is still under way.
+    pub(crate) fn shut(&self) {
+        self.shut.set(true);
+        self.close_idle();
+    }
+
+    /// Waits until no copy is in flight.
+    pub(crate) async fn copies_ended(&self) {
+        while self.in_flight.get() > 0 {
+            self.ended.notified().await;
+        }
+    }
+
+    /// Time at which a copy handed over now is given up.
+    pub(crate) fn deadline(&self, started: Instant) -> Instant {
+        started + self.mirror().timeout
+    }
+
+    fn idle_timeout(&self) -> Duration {
+        self.mirror().idle_timeout
+    }
+}
+
+/// A place among the lane's connections, and a file descriptor; given back when dropped.
+pub(crate) struct ConnectionSlot {
+    lane: Rc<Lane>,
+    worker: Rc<Worker>,
+}
+
+impl ConnectionSlot {
+    pub(crate) fn take(lane: &Rc<Lane>, worker: &Rc<Worker>) -> Self {
+        lane.connections.set(lane.connections.get() + 1);
+        lane.stats.connections.add(1);
+        worker.add_descriptors(1);
+        Self {
+            lane: lane.clone(),
+            worker: worker.clone(),
+        }
+    }
+}
+
+impl Drop for ConnectionSlot {
+    fn drop(&mut self) {
+        self.lane.connections.set(self.lane.connections.get() - 1);
+        self.lane.stats.connections.add(-1);
+        self.worker.return_descriptors(1);
+    }
+}

@@ -1,0 +1,142 @@
+//! Admission: a copy is taken or shed, at once; and the ticket that makes sure it ends in exactly one outcome.
+
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use mynah_core::{Admission, BreakerState, FailReason, Outcome, ShedReason};
+use tokio::time::Instant;
+
+use super::Lane;
+use crate::worker::Worker;
+
+impl Lane {
+    /// Takes a copy or says why it is shed; either way it is counted. Never waits.
+    pub(crate) fn admit(self: &Rc<Self>, worker: &Worker) -> Option<Ticket> {
+        self.stats.copies.add(1);
+        match self.try_admit(worker) {
+            Ok(ticket) => Some(ticket),
+            Err(reason) => {
+                self.count(Outcome::Shed(reason));
+                None
+            }
+        }
+    }
+
+    fn try_admit(self: &Rc<Self>, worker: &Worker) -> Result<Ticket, ShedReason> {
+        if self.shut.get() {
+            return Err(ShedReason::Shutdown);
+        }
+        let now = Instant::now();
+        let probe = match self.breaker.borrow_mut().admit(now.into_std()) {
+            Admission::Yes => false,
+            Admission::Probe => true,
+            Admission::No => return Err(ShedReason::BreakerOpen),
+        };
+        if let Err(reason) = self.within_bounds(worker, now) {
+            if probe {
+                self.breaker.borrow_mut().probe_cancelled(now.into_std());
+            }
+            return Err(reason);
+        }
+        self.show_breaker();
+        self.in_flight.set(self.in_flight.get() + 1);
+        self.stats.in_flight.add(1);
+        Ok(Ticket {
+            lane: self.clone(),
+            started: now,
+            probe,
+            ended: false,
+        })
+    }
+
+    fn within_bounds(&self, worker: &Worker, now: Instant) -> Result<(), ShedReason> {
+        if self.in_flight.get() >= self.max_in_flight {
+            return Err(ShedReason::InFlight);
+        }
+        self.has_connection(worker)?;
+        let within_rate = self
+            .rate
+            .borrow_mut()
+            .as_mut()
+            .is_none_or(|rate| rate.admit(now.into_std()));
+        if within_rate { Ok(()) } else { Err(ShedReason::Rate) }
+    }
+
+    fn count(&self, outcome: Outcome) {
+        self.stats.outcomes[outcome.index()].add(1);
+    }
+
+    fn show_breaker(&self) {
+        let state = match self.breaker.borrow().state() {
+            BreakerState::Closed => 0,
+            BreakerState::Open => 1,
+            BreakerState::HalfOpen => 2,
+        };
+        let before = self.stats.breaker.swap(state, Relaxed);
+        if before != state && state != 2 && before != 2 {
+            let name = &self.mirror().name;
+            match state {
+                0 => tracing::info!(mirror = %name, "breaker closed"),
+                _ => tracing::warn!(mirror = %name, "breaker opened"),
+            }
+        }
+    }
+}
+
+/// A copy in flight. Exactly one outcome is counted for it: the one it is finished with, or a failure inside Mynah when
+/// it is dropped without one, as a panic does.
+pub(crate) struct Ticket {
+    lane: Rc<Lane>,
+    pub(crate) started: Instant,
+    probe: bool,
+    ended: bool,
+}
+
+impl Ticket {
+    /// Counts how the copy ended.
+    pub(crate) fn finish(mut self, outcome: Outcome) {
+        self.end(outcome);
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        self.ended = true;
+        let lane = &self.lane;
+        lane.in_flight.set(lane.in_flight.get() - 1);
+        lane.stats.in_flight.add(-1);
+        let now = Instant::now();
+        {
+            let mut breaker = lane.breaker.borrow_mut();
+            match outcome {
+                Outcome::Delivered => breaker.success(self.probe),
+                Outcome::Failed(_) => breaker.failure(now.into_std(), self.probe),
+                Outcome::Shed(_) if self.probe => breaker.probe_cancelled(now.into_std()),
+                Outcome::Shed(_) => {}
+            }
+        }
+        lane.show_breaker();
+        match outcome {
+            Outcome::Delivered => lane.stats.latency.record(now - self.started),
+            Outcome::Failed(reason) => {
+                tracing::debug!(mirror = %lane.mirror().name, reason = reason.as_str(), "copy failed");
+            }
+            Outcome::Shed(_) => {}
+        }
+        lane.count(outcome);
+        if lane.in_flight.get() == 0 {
+            lane.ended.notify_waiters();
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if !self.ended {
+            let outcome = if self.lane.shut.get() {
+                Outcome::Shed(ShedReason::Shutdown)
+            } else {
+                Outcome::Failed(FailReason::Internal)
+            };
+            self.end(outcome);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Accepting clients: one loop for each worker and address, until a drain.
+
+use std::io;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+use crate::client;
+use crate::plan::ListenerPlan;
+use crate::worker::Worker;
+
+/// Descriptors that a client connection may need: its own and its upstream's.
+const DESCRIPTORS: usize = 2;
+/// How long accepting rests after the system refused, unless a connection closes before.
+const REST: Duration = Duration::from_millis(100);
+
+/// Accepts until told to stop, then takes what the kernel has already completed and closes the listener.
+pub(crate) async fn accept(worker: Rc<Worker>, listener: TcpListener, plan: Arc<ListenerPlan>, stop: Rc<Notify>) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "listener unusable");
+            return;
+        }
+    };
+    let mut stopped = std::pin::pin!(stop.notified());
+    stopped.as_mut().enable();
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut stopped => break,
+            () = room(&worker, &plan) => {}
+        }
+        let accepted = tokio::select! {
+            biased;
+            () = &mut stopped => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((tcp, address)) => begin(&worker, tcp, address, &plan),
+            Err(error) => refused(&worker, &error).await,
+        }
+    }
+    // Clients in the queue were told that they are connected.
+    while let Ok(Ok((tcp, address))) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
+        begin(&worker, tcp, address, &plan);
+    }
+}
+
+fn begin(worker: &Rc<Worker>, tcp: TcpStream, address: std::net::SocketAddr, plan: &Arc<ListenerPlan>) {
+    worker.stats.accepted.add(1);
+    let _ = tcp.set_nodelay(true);
+    let guard = Descriptors::take(worker);
+    tokio::task::spawn_local(client::serve(worker.clone(), tcp, address, plan.clone(), guard));
+}
+
+/// Waits until there is room for one more client.
+async fn room(worker: &Rc<Worker>, plan: &ListenerPlan) {
+    let has_room =
+        || worker.has_descriptors(DESCRIPTORS) && plan.connections.is_none_or(|limit| worker.connections() < limit);
+    if has_room() {
+        return;
+    }
+    worker.stats.accept_paused.add(1);
+    worker.snapshot().close_idle_copies();
+    while !has_room() {
+        worker.connection_closed().await;
+    }
+}
+
+async fn refused(worker: &Rc<Worker>, error: &io::Error) {
+    match error.kind() {
+        // The client gave up while it was in the queue.
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset => {}
+        _ => {
+            tracing::warn!(%error, "accepting paused");
+            worker.stats.accept_paused.add(1);
+            worker.snapshot().close_idle_copies();
+            let _ = tokio::time::timeout(REST, worker.connection_closed()).await;
+        }
+    }
+}
+
+/// File descriptors of a client connection; given back when dropped.
+pub(crate) struct Descriptors(Rc<Worker>);
+
+impl Descriptors {
+    fn take(worker: &Rc<Worker>) -> Self {
+        worker.add_descriptors(DESCRIPTORS);
+        Self(worker.clone())
+    }
+}
+
+impl Drop for Descriptors {
+    fn drop(&mut self) {
+        self.0.return_descriptors(DESCRIPTORS);
+    }
+}

@@ -1,0 +1,212 @@
+//! The counters in the exposition format of Prometheus (OpenMetrics 1.0).
+//!
+//! Names and labels are listed, with what they mean and whether they are stable, in `docs/metrics.md`.
+
+use std::fmt;
+
+use http::HeaderValue;
+use mynah_core::{BreakerState, NotCopied, Outcome};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::stats::{LATENCY_BUCKETS_US, LatencyTotals, MirrorTotals, ProductionError, Side, Stats, Totals};
+
+/// The type of what [`expose`] returns.
+pub(crate) const CONTENT_TYPE: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+
+/// Every metric, now.
+pub(crate) fn expose(stats: &Stats) -> String {
+    let mut registry = Registry::with_prefix("mynah");
+    registry.register_collector(Box::new(All(stats.totals())));
+    let mut exposition = String::new();
+    // Writing into a string cannot fail.
+    let _ = text::encode(&mut exposition, &registry);
+    exposition
+}
+
+#[derive(Debug)]
+struct All(Totals);
+
+impl Collector for All {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut page = Page(&mut encoder);
+        production(&self.0, &mut page)?;
+        copies(&self.0.mirrors, &mut page)
+    }
+}
+
+fn production(totals: &Totals, page: &mut Page<'_, '_>) -> fmt::Result {
+    page.counter("requests", "Requests whose head was accepted", [([], totals.requests)])?;
+    let class = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+    page.counter(
+        "responses",
+        "Final responses sent to clients, by the first digit of their status",
+        class
+            .into_iter()
+            .zip(totals.responses)
+            .map(|(class, n)| ([("class", class)], n)),
+    )?;
+    page.counter(
+        "errors",
+        "Production requests and connections that failed, by whose side it was on and why",
+        ProductionError::ALL
+            .into_iter()
+            .zip(totals.errors)
+            .map(|(error, n)| ([("side", side(error.side())), ("reason", error.as_str())], n)),
+    )?;
+    page.latency(
+        "request_duration",
+        "From the head of a request to the end of its response",
+        [([], &totals.latency)],
+    )?;
+    page.counter(
+        "connections_accepted",
+        "Client connections accepted",
+        [([], totals.accepted)],
+    )?;
+    page.gauge("connections", "Client connections open", [([], totals.connections)])?;
+    page.counter(
+        "requests_resent",
+        "Requests sent again because their upstream connection had been closed before any of it was processed",
+        [([], totals.resent)],
+    )?;
+    page.counter(
+        "accept_paused",
+        "Times that accepting paused for want of file descriptors or because of the connection limit",
+        [([], totals.accept_paused)],
+    )?;
+    page.gauge(
+        "held_bytes",
+        "Bytes held for copies, over all mirrors",
+        [([], totals.held_bytes)],
+    )
+}
+
+fn copies(mirrors: &[MirrorTotals], page: &mut Page<'_, '_>) -> fmt::Result {
+    let each = |value: fn(&MirrorTotals) -> u64| mirrors.iter().map(move |m| ([("mirror", m.name.as_str())], value(m)));
+    page.counter(
+        "matched_requests",
+        "Requests that could be copied to the mirror",
+        each(|m| m.matched),
+    )?;
+    page.counter("copies_started", "Copies made, however they ended", each(|m| m.copies))?;
+    page.counter(
+        "copies",
+        "Copies ended, by how and why",
+        mirrors.iter().flat_map(|m| {
+            Outcome::all().zip(m.outcomes).map(|(outcome, n)| {
+                (
+                    [
+                        ("mirror", m.name.as_str()),
+                        ("outcome", outcome.as_str()),
+                        ("reason", outcome.reason()),
+                    ],
+                    n,
+                )
+            })
+        }),
+    )?;
+    page.counter(
+        "requests_not_copied",
+        "Requests of routes that name the mirror which are never copied, by why",
+        mirrors.iter().flat_map(|m| {
+            let reasons = NotCopied::ALL.into_iter().zip(m.not_copied);
+            reasons.map(|(reason, n)| ([("mirror", m.name.as_str()), ("reason", reason.as_str())], n))
+        }),
+    )?;
+    page.gauge("copies_in_flight", "Copies that have not ended", each(|m| m.in_flight))?;
+    page.gauge(
+        "mirror_connections",
+        "Connections open to the mirror",
+        each(|m| m.connections),
+    )?;
+    page.latency(
+        "copy_duration",
+        "From the hand-over of a copy to the end of the mirror's response, of delivered copies",
+        mirrors.iter().map(|m| ([("mirror", m.name.as_str())], &m.latency)),
+    )?;
+    page.ratio(mirrors)?;
+    page.gauge(
+        "breaker_state",
+        "The circuit breaker: 0 closed, 1 half open, 2 open, the most open of all workers",
+        each(|m| match m.breaker {
+            BreakerState::Closed => 0,
+            BreakerState::HalfOpen => 1,
+            BreakerState::Open => 2,
+        }),
+    )
+}
+
+fn side(side: Side) -> &'static str {
+    match side {
+        Side::Client => "client",
+        Side::Upstream => "upstream",
+        Side::Internal => "internal",
+    }
+}
+
+/// The page under way.
+struct Page<'e, 'd>(&'e mut DescriptorEncoder<'d>);
+
+impl Page<'_, '_> {
+    fn counter<'l, const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = ([(&'static str, &'l str); N], u64)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (labels, n) in values {
+            ConstCounter::new(n).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn gauge<'l, const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = ([(&'static str, &'l str); N], u64)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (labels, n) in values {
+            ConstGauge::new(n as i64).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn ratio(&mut self, mirrors: &[MirrorTotals]) -> fmt::Result {
+        let help = "Copies per matching request, 1 for 100 %";
+        let mut family = self
+            .0
+            .encode_descriptor("mirror_ratio", help, None, MetricType::Gauge)?;
+        for mirror in mirrors {
+            let ratio = f64::from(mirror.ratio.units()) / f64::from(mynah_core::Ratio::ONE.units());
+            ConstGauge::new(ratio).encode(family.encode_family(&[("mirror", mirror.name.as_str())])?)?;
+        }
+        Ok(())
+    }
+
+    fn latency<'l, const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = ([(&'static str, &'l str); N], &'l LatencyTotals)>,
+    ) -> fmt::Result {
+        let mut family = self
+            .0
+            .encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
+        for (labels, latency) in values {
+            let bounds = LATENCY_BUCKETS_US.iter().map(|us| *us as f64 / 1e6).chain([f64::MAX]);
+            let buckets: Vec<_> = bounds.zip(latency.buckets).collect();
+            let mut encoder = family.encode_family(&labels)?;
+            encoder.encode_histogram::<NoLabelSet>(latency.sum.as_secs_f64(), latency.count(), &buckets, None)?;
+        }
+        Ok(())
+    }
+}

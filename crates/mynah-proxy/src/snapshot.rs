@@ -1,0 +1,179 @@
+//! The running configuration as one worker sees it: routes compiled, lanes open.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mynah_config::model::{Credentials, Endpoint, HostPolicy, Route};
+use mynah_core::{CopyRewrite, CredentialPolicy, HostEdit, MARKER, PathMatch, RequestView, RewriteSpec, RouteMatch};
+
+use crate::lane::Lane;
+use crate::plan::{MirrorPlan, Plan, UpstreamPlan};
+
+/// Everything that a request is decided by.
+pub(crate) struct Snapshot {
+    routes: Vec<RouteEntry>,
+    /// For what no route matches.
+    otherwise: RouteEntry,
+    lanes: Vec<Rc<Lane>>,
+    pub(crate) limits: mynah_http1::Limits,
+    pub(crate) head_timeout: Duration,
+    pub(crate) pipelined: usize,
+    pub(crate) streams: u32,
+}
+
+/// A route, compiled.
+pub(crate) struct RouteEntry {
+    matches: Option<RouteMatch>,
+    pub(crate) upstream: Rc<UpstreamTarget>,
+    /// What the upstream's target is made of instead, if it changes.
+    pub(crate) upstream_path: Option<PathEdit>,
+    pub(crate) copies: Vec<CopyTo>,
+}
+
+/// An upstream; one for each worker, so that routes are compared by address.
+pub(crate) struct UpstreamTarget {
+    pub(crate) plan: Arc<UpstreamPlan>,
+}
+
+/// The part of a path that a route's prefix matched, replaced.
+#[derive(Debug, Clone)]
+pub(crate) struct PathEdit {
+    pub(crate) matched: usize,
+    pub(crate) replacement: String,
+}
+
+/// Copies of a route's requests to one mirror.
+pub(crate) struct CopyTo {
+    pub(crate) lane: Rc<Lane>,
+    pub(crate) rewrite: CopyRewrite,
+}
+
+impl Snapshot {
+    pub(crate) fn compile(plan: &Plan, worker: usize) -> Self {
+        let config = &plan.config;
+        let lanes: Vec<_> = plan
+            .mirrors
+            .iter()
+            .map(|m| Lane::new(m.clone(), worker, config.workers))
+            .collect();
+        let upstreams: Vec<_> = plan
+            .upstreams
+            .iter()
+            .map(|u| Rc::new(UpstreamTarget { plan: u.clone() }))
+            .collect();
+        let otherwise = RouteEntry {
+            matches: None,
+            upstream: upstreams[0].clone(),
+            upstream_path: None,
+            copies: Vec::new(),
+        };
+        let limits = &config.limits;
+        Self {
+            routes: config
+                .routes
+                .iter()
+                .map(|route| RouteEntry::compile(route, &upstreams, &lanes))
+                .collect(),
+            otherwise,
+            lanes,
+            limits: mynah_http1::Limits {
+                request_line: limits.request_line.bytes() as usize,
+                head: limits.head.bytes() as usize,
+                fields: limits.fields,
+            },
+            head_timeout: limits.head_timeout,
+            pipelined: limits.pipelined,
+            streams: limits.streams,
+        }
+    }
+
+    /// The first route that matches.
+    pub(crate) fn route(&self, request: &impl RequestView) -> &RouteEntry {
+        let matches = |route: &&RouteEntry| route.matches.as_ref().is_some_and(|m| m.matches(request));
+        self.routes.iter().find(matches).unwrap_or(&self.otherwise)
+    }
+
+    /// Gives the file descriptors of idle mirror connections to production.
+    pub(crate) fn close_idle_copies(&self) {
+        self.lanes.iter().for_each(|lane| lane.close_idle());
+    }
+
+    /// Ends every lane; what is under way is counted as shed when its task is dropped.
+    pub(crate) fn shut_lanes(&self) {
+        self.lanes.iter().for_each(|lane| lane.shut());
+    }
+
+    /// Waits until no copy is in flight.
+    pub(crate) async fn copies_ended(&self) {
+        for lane in &self.lanes {
+            lane.copies_ended().await;
+        }
+    }
+}
+
+impl RouteEntry {
+    fn compile(route: &Route, upstreams: &[Rc<UpstreamTarget>], lanes: &[Rc<Lane>]) -> Self {
+        // Without a path the route matches as the prefix `/` does.
+        let matched = match route.matches.path {
+            PathMatch::Any => 1,
+            _ => route.matches.matched_prefix_len(),
+        };
+        let replacement = |url: &Endpoint| url.path.clone().or_else(|| route.replace_prefix.clone());
+        let upstream = upstreams[route.upstream].clone();
+        let upstream_path =
+            replacement(&upstream.plan.upstream.url).map(|replacement| PathEdit { matched, replacement });
+        let copies = route
+            .mirrors
+            .iter()
+            .map(|&index| {
+                let lane = lanes[index].clone();
+                let rewrite = CopyRewrite::new(rewrite_spec(&lane.plan, matched, replacement(&lane.plan.mirror.url)));
+                CopyTo { lane, rewrite }
+            })
+            .collect();
+        Self {
+            matches: Some(route.matches.clone()),
+            upstream,
+            upstream_path,
+            copies,
+        }
+    }
+}
+
+fn rewrite_spec(plan: &MirrorPlan, matched_prefix: usize, replace_with: Option<String>) -> RewriteSpec {
+    let mirror = &plan.mirror;
+    RewriteSpec {
+        matched_prefix,
+        replace_with,
+        mask_query: mirror.mask_query.clone(),
+        host: match &mirror.host {
+            HostPolicy::Preserve => HostEdit::Preserve,
+            HostPolicy::Target => HostEdit::Set(authority(&mirror.url)),
+            HostPolicy::Literal(host) => HostEdit::Set(host.clone()),
+        },
+        set: mirror.headers.set.clone(),
+        add: mirror.headers.add.clone(),
+        remove: mirror.headers.remove.clone(),
+        credentials: match mirror.credentials {
+            Credentials::Keep => CredentialPolicy::Keep,
+            Credentials::Drop => CredentialPolicy::Drop,
+            Credentials::Hash => CredentialPolicy::Hash,
+        },
+        marker: (MARKER, "1".to_owned()),
+    }
+}
+
+/// Host and port of a URL, as a Host field has them.
+fn authority(url: &Endpoint) -> String {
+    let host = if url.host.contains(':') {
+        format!("[{}]", url.host)
+    } else {
+        url.host.clone()
+    };
+    if url.port == if url.tls { 443 } else { 80 } {
+        host
+    } else {
+        format!("{host}:{}", url.port)
+    }
+}

@@ -1,0 +1,265 @@
+//! A worker: one thread's share of the proxy, and what its connections have in common.
+//!
+//! A worker owns its listeners, connections, lanes and counters; nothing on a request's way is shared with another
+//! thread. What its tasks share among themselves is in [`Worker`], behind `Rc` and `Cell`.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use mynah_http1::Field;
+use slab::Slab;
+use tokio::io::AsyncRead;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::io::poll_read_buf;
+
+use crate::listener;
+use crate::plan::Plan;
+use crate::snapshot::Snapshot;
+use crate::stats::WorkerStats;
+
+/// Room for a read: large enough that a big body costs few system calls.
+const READ_ROOM: usize = 64 * 1024;
+/// Allocated at once; reads take slices of it, and it is reused when nothing refers to it any more.
+const READ_BLOCK: usize = 2 * READ_ROOM;
+/// Copies get this long after production has drained.
+const COPIES_GRACE: Duration = Duration::from_secs(1);
+
+/// What the control thread asks of a worker.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Accept no more, let production finish, then end.
+    Drain,
+    /// End now.
+    Abort,
+}
+
+/// What the tasks of one worker share.
+pub(crate) struct Worker {
+    pub(crate) stats: Arc<WorkerStats>,
+    snapshot: RefCell<Rc<Snapshot>>,
+    read: RefCell<BytesMut>,
+    fields: RefCell<Vec<Field>>,
+    draining: Cell<bool>,
+    /// Wakers of the client connections, to tell them of a drain.
+    connections: RefCell<Slab<Waker>>,
+    closed: Notify,
+    /// File descriptors in use by connections, and how many there may be.
+    descriptors: Cell<usize>,
+    descriptor_limit: usize,
+    held: Cell<usize>,
+    held_limit: usize,
+}
+
+impl Worker {
+    fn new(plan: &Plan, id: usize) -> Self {
+        Self {
+            stats: plan.worker_stats(id),
+            snapshot: RefCell::new(Rc::new(Snapshot::compile(plan, id))),
+            read: RefCell::new(BytesMut::new()),
+            fields: RefCell::new(Vec::with_capacity(64)),
+            draining: Cell::new(false),
+            connections: RefCell::default(),
+            closed: Notify::new(),
+            descriptors: Cell::new(0),
+            descriptor_limit: plan.descriptors_per_worker(),
+            held: Cell::new(0),
+            held_limit: plan.held_per_worker(),
+        }
+    }
+
+    /// The configuration in force.
+    pub(crate) fn snapshot(&self) -> Rc<Snapshot> {
+        self.snapshot.borrow().clone()
+    }
+
+    /// Whether new requests should be the last of their connection.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Reads once from `from` into the worker's buffer; empty at the end of the stream.
+    pub(crate) fn poll_read(
+        &self,
+        cx: &mut Context<'_>,
+        from: &mut (impl AsyncRead + Unpin),
+    ) -> Poll<io::Result<Bytes>> {
+        let mut buf = self.read.borrow_mut();
+        if buf.capacity() < READ_ROOM {
+            buf.reserve(READ_BLOCK);
+        }
+        match poll_read_buf(Pin::new(from), cx, &mut *buf) {
+            Poll::Ready(Ok(_)) => Poll::Ready(Ok(buf.split().freeze())),
+            Poll::Ready(Err(e)) => Poll::Ready(Err(e)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Lends the scratch list that a head is parsed into.
+    pub(crate) fn take_fields(&self) -> Vec<Field> {
+        self.fields.take()
+    }
+
+    /// Takes the scratch list back.
+    pub(crate) fn return_fields(&self, fields: Vec<Field>) {
+        self.fields.replace(fields);
+    }
+
+    /// Whether production may take `n` more file descriptors.
+    pub(crate) fn has_descriptors(&self, n: usize) -> bool {
+        self.descriptors.get() + n <= self.descriptor_limit
+    }
+
+    /// Whether a lane may open a connection: a quarter of the descriptors is left to production.
+    pub(crate) fn may_open_for_copies(&self) -> bool {
+        self.descriptors.get() < self.descriptor_limit - self.descriptor_limit / 4
+    }
+
+    /// Counts `n` file descriptors as in use.
+    pub(crate) fn add_descriptors(&self, n: usize) {
+        self.descriptors.set(self.descriptors.get() + n);
+    }
+
+    /// Counts `n` file descriptors as free again.
+    pub(crate) fn return_descriptors(&self, n: usize) {
+        self.descriptors.set(self.descriptors.get() - n);
+        self.closed.notify_waiters();
+    }
+
+    /// Waits until a connection has closed.
+    pub(crate) async fn connection_closed(&self) {
+        self.closed.notified().await;
+    }
+
+    /// Counts bytes as held for copies, unless the bound over all mirrors would be passed.
+    pub(crate) fn hold(&self, bytes: usize) -> bool {
+        let fits = self.held.get() + bytes <= self.held_limit;
+        if fits {
+            self.held.set(self.held.get() + bytes);
+            self.stats.held_bytes.set(self.held.get() as i64);
+        }
+        fits
+    }
+
+    /// Counts bytes as no longer held.
+    pub(crate) fn release(&self, bytes: usize) {
+        self.held.set(self.held.get() - bytes);
+        self.stats.held_bytes.set(self.held.get() as i64);
+    }
+
+    /// Enters a client connection's task among those that a drain wakes.
+    pub(crate) fn register(&self, waker: Waker) -> usize {
+        self.stats.connections.add(1);
+        self.connections.borrow_mut().insert(waker)
+    }
+
+    /// Removes a client connection's task.
+    pub(crate) fn deregister(&self, key: usize) {
+        self.stats.connections.add(-1);
+        self.connections.borrow_mut().remove(key);
+        self.closed.notify_waiters();
+    }
+
+    /// Client connections open.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.borrow().len()
+    }
+
+    fn drain(&self) {
+        self.draining.set(true);
+        for (_, waker) in &*self.connections.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    async fn drained(&self) {
+        while self.connections() > 0 {
+            self.closed.notified().await;
+        }
+    }
+}
+
+/// Bytes held for a copy; released when dropped.
+pub(crate) struct Held {
+    worker: Rc<Worker>,
+    bytes: usize,
+}
+
+impl Held {
+    /// None when the bound over all mirrors would be passed.
+    pub(crate) fn take(worker: &Rc<Worker>, bytes: usize) -> Option<Self> {
+        worker.hold(bytes).then(|| Self {
+            worker: worker.clone(),
+            bytes,
+        })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.worker.release(self.bytes);
+    }
+}
+
+/// A worker that is bound but does not run yet.
+pub(crate) struct Unstarted {
+    pub(crate) id: usize,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) listeners: Vec<TcpListener>,
+    pub(crate) commands: mpsc::UnboundedReceiver<Command>,
+}
+
+impl Unstarted {
+    /// Serves until told to end. Runs where tasks can be spawned that stay on the current thread.
+    pub(crate) async fn run(mut self) {
+        let worker = Rc::new(Worker::new(&self.plan, self.id));
+        let stop = Rc::new(Notify::new());
+        let mut accepting = Vec::new();
+        for (listener, config) in self.listeners.drain(..).zip(&self.plan.listeners) {
+            accepting.push(tokio::task::spawn_local(listener::accept(
+                worker.clone(),
+                listener,
+                config.clone(),
+                stop.clone(),
+            )));
+        }
+        let drain = match self.commands.recv().await {
+            Some(Command::Drain) => true,
+            Some(Command::Abort) | None => false,
+        };
+        // Listeners take what the kernel has already accepted for them before they close.
+        stop.notify_waiters();
+        if drain {
+            for task in accepting {
+                let _ = task.await;
+            }
+            worker.drain();
+            let production = tokio::time::timeout(self.plan.drain_timeout, worker.drained());
+            tokio::select! {
+                _ = production => {}
+                _ = self.commands.recv() => return worker.snapshot().shut_lanes(),
+            }
+            let snapshot = worker.snapshot();
+            tokio::select! {
+                _ = tokio::time::timeout(COPIES_GRACE, snapshot.copies_ended()) => {}
+                _ = self.commands.recv() => {}
+            }
+        }
+        worker.snapshot().shut_lanes();
+    }
+}
+
+/// The address of a client, as the listener learnt it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer {
+    /// Where the client connected from; what the PROXY protocol said if it was spoken.
+    pub(crate) client: SocketAddr,
+    /// The address the client connected to.
+    pub(crate) local: SocketAddr,
+}
