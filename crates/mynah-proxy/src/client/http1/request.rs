@@ -51,7 +51,11 @@ impl Relay {
         loop {
             if let Upstream::Connecting(connecting) = &mut self.upstream {
                 match ready!(connecting.as_mut().poll(cx)) {
-                    Ok(stream) => self.upstream = Upstream::Open(stream),
+                    Ok(stream) => {
+                        self.upstream = Upstream::Open(stream);
+                        // The response side has not seen it yet, so nothing would wake it.
+                        cx.waker().wake_by_ref();
+                    }
                     Err(error) => {
                         self.fail(error.into());
                         return Poll::Pending;
