@@ -64,6 +64,9 @@ fn sample(line: &str) -> Option<Sample> {
     }
     let (key, value) = line.rsplit_once(' ')?;
     let value = value.parse().ok()?;
+    if !key.starts_with("mynah_") {
+        return None;
+    }
     let (name, labels) = match key.split_once('{') {
         None => (key, ""),
         Some((name, labels)) => (name, labels.strip_suffix('}')?),

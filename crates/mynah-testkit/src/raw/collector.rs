@@ -1,7 +1,8 @@
-//! A mirror that collects the copies it receives.
+//! A server that collects the requests it receives: a mirror, or an application that has nothing to say.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,12 +24,20 @@ pub enum Copy {
     Malformed(Vec<u8>),
 }
 
-/// A healthy HTTP/1 mirror on a port of its own; answers every request with 200 and nothing.
+/// A healthy HTTP/1 server on a port of its own; answers every request with 200 and nothing.
 #[derive(Debug)]
 pub struct Collector {
     address: SocketAddr,
-    copies: Arc<watch::Sender<Vec<Copy>>>,
+    seen: Arc<Seen>,
     accepting: JoinHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    copies: watch::Sender<Vec<Copy>>,
+    bytes: Mutex<Vec<u8>>,
+    arrived: watch::Sender<usize>,
+    connections: AtomicUsize,
 }
 
 impl Collector {
@@ -36,16 +45,17 @@ impl Collector {
     pub async fn start() -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let copies = Arc::new(watch::Sender::new(Vec::new()));
-        let all = copies.clone();
+        let seen = Arc::new(Seen::default());
+        let all = seen.clone();
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                all.connections.fetch_add(1, Relaxed);
                 tokio::spawn(collect(stream, all.clone()));
             }
         });
         Ok(Self {
             address,
-            copies,
+            seen,
             accepting,
         })
     }
@@ -55,14 +65,30 @@ impl Collector {
         self.address
     }
 
+    /// Connections accepted so far.
+    pub fn connections(&self) -> usize {
+        self.seen.connections.load(Relaxed)
+    }
+
+    /// Every byte received so far, connection by connection only if there is one at a time.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.seen.bytes.lock().expect("nobody panics while holding it").clone()
+    }
+
+    /// Waits until so many bytes were received, or until they do not come in time.
+    pub async fn until_bytes(&self, count: usize) {
+        let mut arrived = self.seen.arrived.subscribe();
+        let _ = timeout(PATIENCE, arrived.wait_for(|arrived| *arrived >= count)).await;
+    }
+
     /// Every copy so far, in the order in which they ended.
     pub fn copies(&self) -> Vec<Copy> {
-        self.copies.borrow().clone()
+        self.seen.copies.borrow().clone()
     }
 
     /// The whole ones.
     pub fn whole(&self) -> Vec<Request> {
-        let copies = self.copies.borrow();
+        let copies = self.seen.copies.borrow();
         let whole = copies.iter().filter_map(|copy| match copy {
             Copy::Whole(request) => Some(request.clone()),
             _ => None,
@@ -72,7 +98,7 @@ impl Collector {
 
     /// Waits until the copies satisfy a condition, and returns them. Whatever there is, if they do not in time.
     pub async fn until(&self, mut condition: impl FnMut(&[Copy]) -> bool) -> Vec<Copy> {
-        let mut copies = self.copies.subscribe();
+        let mut copies = self.seen.copies.subscribe();
         let _ = timeout(PATIENCE, copies.wait_for(|copies| condition(copies))).await;
         self.copies()
     }
@@ -84,7 +110,7 @@ impl Drop for Collector {
     }
 }
 
-async fn collect(mut stream: TcpStream, all: Arc<watch::Sender<Vec<Copy>>>) {
+async fn collect(mut stream: TcpStream, all: Arc<Seen>) {
     let mut bytes = Vec::new();
     // Bytes without which there is no point in looking again.
     let mut needed = 1;
@@ -94,7 +120,7 @@ async fn collect(mut stream: TcpStream, all: Arc<watch::Sender<Vec<Copy>>>) {
                 Read::Whole(request, len) => {
                     bytes.drain(..len);
                     needed = 1;
-                    all.send_modify(|copies| copies.push(Copy::Whole(*request)));
+                    all.copies.send_modify(|copies| copies.push(Copy::Whole(*request)));
                     if stream
                         .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
                         .await
@@ -117,10 +143,17 @@ async fn collect(mut stream: TcpStream, all: Arc<watch::Sender<Vec<Copy>>>) {
                     _ => Some(Copy::Malformed(bytes)),
                 };
             }
-            Ok(_) => {}
+            Ok(n) => {
+                let new = &bytes[bytes.len() - n..];
+                all.bytes
+                    .lock()
+                    .expect("nobody panics while holding it")
+                    .extend_from_slice(new);
+                all.arrived.send_modify(|arrived| *arrived += n);
+            }
         }
     };
     if let Some(last) = last {
-        all.send_modify(|copies| copies.push(last));
+        all.copies.send_modify(|copies| copies.push(last));
     }
 }
