@@ -1,8 +1,8 @@
 //! The configuration: a YAML file, or a few flags, become a validated [`model::Config`].
 //!
-//! In this order: [`node`] reads YAML into a tree that knows every place and puts environment variables in; [`shape`] holds
-//! the tree against the JSON Schema of the [`file`] types, so unknown keys, wrong kinds of value and unreadable values are
-//! all found at once; [`validate`] checks what goes beyond single values and builds the model. Flags become the same kind
+//! In this order: `node` reads YAML into a tree that knows every place and puts environment variables in; `shape` holds
+//! the tree against the JSON Schema of the `file` types, so unknown keys, wrong kinds of value and unreadable values are
+//! all found at once; `validate` checks what goes beyond single values and builds the model. Flags become the same kind
 //! of tree, so that there is one validation. The schema also writes the reference that users read.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 

@@ -87,7 +87,7 @@ pub(crate) enum Command {
     #[command(long_about = CHECK_ABOUT)]
     Check(CheckArgs),
     /// Print the JSON Schema of the configuration, for editors
-    Schema,
+    Schema(SchemaArgs),
     /// Ask a running Mynah whether it is ready, for health checks in images without curl
     Probe(ProbeArgs),
     /// Print a completion script for a shell
@@ -172,6 +172,14 @@ pub(crate) struct CheckArgs {
     /// Print the effective configuration, with every default
     #[arg(long)]
     pub(crate) print: bool,
+}
+
+/// `mynah schema`
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// Print the reference for people instead, as Markdown
+    #[arg(long)]
+    pub(crate) reference: bool,
 }
 
 /// `mynah probe`

@@ -35,7 +35,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Run(args) => run::run(args),
         Command::Demo(args) => demo::demo(args),
         Command::Check(args) => check::check(&args),
-        Command::Schema => schema::schema(),
+        Command::Schema(args) => schema::schema(&args),
         Command::Probe(args) => probe::probe(&args),
         Command::Completions(args) => completions::completions(&args),
     }

@@ -1,11 +1,16 @@
-//! `mynah schema`: the JSON Schema of the configuration, for editors.
+//! `mynah schema`: the JSON Schema of the configuration, for editors, or the reference, for people.
 
+use crate::cli::SchemaArgs;
 use crate::failure::Failure;
 use crate::output;
 
-/// Prints the schema.
-pub(crate) fn schema() -> Result<(), Failure> {
-    let schema = serde_json::to_string_pretty(&mynah_config::schema())?;
-    output::print(&format!("{schema}\n"))?;
+/// Prints the schema or the reference.
+pub(crate) fn schema(args: &SchemaArgs) -> Result<(), Failure> {
+    let text = if args.reference {
+        mynah_config::reference()
+    } else {
+        serde_json::to_string_pretty(&mynah_config::schema())? + "\n"
+    };
+    output::print(&text)?;
     Ok(())
 }

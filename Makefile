@@ -1,0 +1,46 @@
+# What CI runs, and what everyone else runs before a commit. `make help` lists the recipes.
+
+CARGO ?= cargo
+# Tools that a recipe needs, at versions that work together.
+DENY_VERSION := 0.20.2
+
+.PHONY: help test fmt fmt-check lint doc docs docs-check deny advisories peers demo
+
+help: ## lists the recipes
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+test: ## every test that needs nothing but a Rust toolchain and a C compiler
+	$(CARGO) test --workspace
+
+fmt: ## formats the code
+	$(CARGO) fmt --all
+
+fmt-check: ## fails when the code is not formatted
+	$(CARGO) fmt --all -- --check
+
+lint: ## clippy, with warnings denied
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+doc: ## rustdoc, with warnings denied
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
+
+docs: ## generates docs/configuration.md and docs/configuration.schema.json
+	$(CARGO) run --quiet -p mynah -- schema > docs/configuration.schema.json
+	$(CARGO) run --quiet -p mynah -- schema --reference > docs/configuration.md
+
+docs-check: docs ## fails when what is generated is not what is committed
+	git diff --exit-code -- docs/configuration.md docs/configuration.schema.json
+
+deny: ## licences and sources of dependencies
+	@$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install cargo-deny --version $(DENY_VERSION) --locked
+	$(CARGO) deny --all-features check bans licenses sources
+
+advisories: ## known vulnerabilities of dependencies; fetches the advisory database
+	$(CARGO) deny --all-features check advisories
+
+peers: ## tests against nginx, curl, Node, gRPC and a browser; installs them (Debian, as root)
+	e2e/install-peers
+	$(CARGO) test -p mynah --test peers -- --ignored
+
+demo: ## shows Mynah at work
+	$(CARGO) run --release -- demo
