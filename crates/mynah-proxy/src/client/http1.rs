@@ -290,6 +290,11 @@ impl Relay {
     /// connection is closed.
     fn fail(&mut self, error: ProductionError) {
         self.worker.stats.error(error);
+        self.end_unserved(error);
+    }
+
+    /// What the client sees of a production error.
+    fn end_unserved(&mut self, error: ProductionError) {
         self.cut_copies();
         let unanswered = matches!(self.response, ResponseState::Head);
         if unanswered && let Some(exchange) = self.exchange {
