@@ -18,6 +18,8 @@ const DESCRIPTORS: usize = 2;
 /// How long accepting rests after the system refused, unless a connection closes before.
 const REST: Duration = Duration::from_millis(100);
 
+/// How long a handshake that has begun may take to end once no more are begun.
+const HANDSHAKE: Duration = Duration::from_millis(200);
 /// Accepts until told to stop, then takes what the kernel has already completed and closes the listener.
 pub(crate) async fn accept(worker: Rc<Worker>, listener: TcpListener, plan: Arc<ListenerPlan>, stop: Rc<Notify>) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
@@ -45,9 +47,36 @@ pub(crate) async fn accept(worker: Rc<Worker>, listener: TcpListener, plan: Arc<
             Err(error) => refused(&worker, &error).await,
         }
     }
-    // Clients in the queue were told that they are connected.
-    while let Ok(Ok((tcp, address))) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
-        begin(&worker, tcp, address, &plan);
+    // Clients in the queue were told that they are connected, and those whose handshake is under way will be.
+    refuse_handshakes(&listener);
+    let _ = tokio::time::timeout(HANDSHAKE, async {
+        loop {
+            match listener.accept().await {
+                Ok((tcp, address)) => begin(&worker, tcp, address, &plan),
+                Err(_) => tokio::time::sleep(REST).await,
+            }
+        }
+    })
+    .await;
+}
+
+/// Has the kernel begin no more handshakes: a listener that is closed resets the clients that it has not yet accepted, and
+/// there would always be one more. Whoever knocks now is refused when it tries again.
+#[cfg(target_os = "linux")]
+fn refuse_handshakes(listener: &tokio::net::TcpListener) {
+    use socket2::{SockFilter, SockRef};
+    const LOAD_BYTE: u16 = 0x30;
+    const JUMP_IF_BITS: u16 = 0x45;
+    const RETURN: u16 = 0x06;
+    // A filter sees the TCP header first: drop segments with SYN (RFC 9293 §3.1), take all others whole.
+    let program = [
+        SockFilter::new(LOAD_BYTE, 0, 0, 13),
+        SockFilter::new(JUMP_IF_BITS, 0, 1, 0x02),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ];
+    if let Err(error) = SockRef::from(listener).attach_filter(&program) {
+        tracing::debug!(%error, "clients that connect at this moment may be reset");
     }
 }
 
@@ -56,6 +85,10 @@ fn begin(worker: &Rc<Worker>, tcp: TcpStream, address: std::net::SocketAddr, pla
     let _ = tcp.set_nodelay(true);
     let guard = Descriptors::take(worker);
     tokio::task::spawn_local(client::serve(worker.clone(), tcp, address, plan.clone(), guard));
+/// Elsewhere a client that connects at this very moment may be reset.
+#[cfg(not(target_os = "linux"))]
+fn refuse_handshakes(_listener: &tokio::net::TcpListener) {}
+
 }
 
 /// Waits until there is room for one more client.
