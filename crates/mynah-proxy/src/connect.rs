@@ -3,12 +3,14 @@
 use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use mynah_config::model::Protocol;
 use mynah_core::FailReason;
+use rustix::io::Errno;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::plan::{MirrorPlan, Peering, UpstreamPlan};
 use crate::proxy_protocol;
@@ -16,7 +18,7 @@ use crate::snapshot::UpstreamTarget;
 use crate::stats::ProductionError;
 use crate::stream::Stream;
 use crate::tls;
-use crate::worker::Peer;
+use crate::worker::{Peer, Worker};
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -53,12 +55,39 @@ impl From<ConnectError> for FailReason {
     }
 }
 
-/// Connects to an upstream on behalf of a client that speaks HTTP/2 or, if false, HTTP/1. Every address is tried once.
-pub(crate) async fn connect_upstream(
+/// How long a connection for which there is no file descriptor waits for one before it tries again.
+const REST: Duration = Duration::from_millis(100);
+
+/// Connects to an upstream as [`connect_upstream`] does. While the system has no file descriptor for that, copies give
+/// theirs away, and it is tried again for as long as a connection may take.
+pub(crate) async fn connect_upstream_first(
+    worker: Rc<Worker>,
     target: Rc<UpstreamTarget>,
     peer: Peer,
     http2: bool,
 ) -> Result<Stream, ConnectError> {
+    let until = Instant::now() + target.plan.upstream.connect_timeout;
+    loop {
+        match connect_upstream(target.clone(), peer, http2).await {
+            Err(ConnectError::Connect(error)) if lacks_descriptors(&error) && Instant::now() < until => {
+                worker.strain();
+                worker.snapshot().free_descriptors(1);
+                let _ = timeout(REST, worker.connection_closed()).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+fn lacks_descriptors(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    [Errno::MFILE, Errno::NFILE]
+        .iter()
+        .any(|errno| code == Some(errno.raw_os_error()))
+}
+
+/// Connects to an upstream on behalf of a client that speaks HTTP/2 or, if false, HTTP/1. Every address is tried once.
+async fn connect_upstream(target: Rc<UpstreamTarget>, peer: Peer, http2: bool) -> Result<Stream, ConnectError> {
     let plan = &target.plan;
     let result = match timeout(plan.upstream.connect_timeout, connect_upstream_now(plan, peer, http2)).await {
         Ok(result) => result,

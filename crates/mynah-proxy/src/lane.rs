@@ -11,7 +11,7 @@ pub(crate) mod queue;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use mynah_config::model::{Mirror, SampleBy};
@@ -37,6 +37,8 @@ pub(crate) struct Lane {
     max_in_flight: usize,
     connections: Cell<usize>,
     max_connections: usize,
+    /// Every connection, the newest at the end.
+    seats: RefCell<Vec<Rc<Seat>>>,
     /// Connections that wait for a copy, the one used last at the end.
     idle: RefCell<Vec<Rc<Seat>>>,
     /// Which address is next.
@@ -45,13 +47,31 @@ pub(crate) struct Lane {
     ended: Notify,
 }
 
-/// Where an idle connection waits for its next copy.
+/// A connection's place in the lane, where it waits for its next copy.
 #[derive(Default)]
 pub(crate) struct Seat {
     copy: RefCell<Option<WireCopy>>,
     waker: RefCell<Option<Waker>>,
     /// The connection is to be closed.
     taken_away: Cell<bool>,
+}
+
+impl Seat {
+    fn take_away(&self) {
+        self.taken_away.set(true);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Whether the connection is to be closed; wakes the task when that changes, or a copy comes.
+    fn poll_taken_away(&self, cx: &Context<'_>) -> bool {
+        let mut waker = self.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+        self.taken_away.get()
+    }
 }
 
 /// A copy as HTTP/1 bytes.
@@ -90,6 +110,7 @@ impl Lane {
             max_in_flight: share(mirror.max_in_flight),
             connections: Cell::new(0),
             max_connections: share(mirror.max_connections),
+            seats: RefCell::default(),
             idle: RefCell::default(),
             cursor: Cell::new(worker),
             shut: Cell::new(false),
@@ -142,20 +163,29 @@ impl Lane {
         }
     }
 
-    /// Closes idle connections, so that production has their file descriptors.
-    pub(crate) fn close_idle(&self) {
-        for seat in self.idle.take() {
-            seat.taken_away.set(true);
-            if let Some(waker) = seat.waker.take() {
-                waker.wake();
-            }
-        }
+    /// Closes up to so many idle connections, so that production has their file descriptors. How many.
+    pub(crate) fn take_away_idle(&self, count: usize) -> usize {
+        let mut idle = self.idle.borrow_mut();
+        let kept = idle.len().saturating_sub(count);
+        idle.drain(kept..).map(|seat| seat.take_away()).count()
+    }
+
+    /// Closes up to so many connections whose copies are under way, the newest first. How many.
+    pub(crate) fn take_away_busy(&self, count: usize) -> usize {
+        let seats = self.seats.borrow();
+        let busy = seats.iter().rev().filter(|seat| !seat.taken_away.get());
+        busy.take(count).map(|seat| seat.take_away()).count()
+    }
+
+    /// Connections that were taken away and are not closed yet.
+    pub(crate) fn leaving(&self) -> usize {
+        self.seats.borrow().iter().filter(|seat| seat.taken_away.get()).count()
     }
 
     /// Sheds everything from now on, and whatever is still under way.
     pub(crate) fn shut(&self) {
         self.shut.set(true);
-        self.close_idle();
+        self.take_away_idle(usize::MAX);
     }
 
     /// Waits until no copy is in flight.
@@ -179,6 +209,7 @@ impl Lane {
 pub(crate) struct ConnectionSlot {
     lane: Rc<Lane>,
     worker: Rc<Worker>,
+    seat: Rc<Seat>,
 }
 
 impl ConnectionSlot {
@@ -186,15 +217,22 @@ impl ConnectionSlot {
         lane.connections.set(lane.connections.get() + 1);
         lane.stats.connections.add(1);
         worker.add_descriptors(1);
+        let seat = Rc::<Seat>::default();
+        lane.seats.borrow_mut().push(seat.clone());
         Self {
             lane: lane.clone(),
             worker: worker.clone(),
+            seat,
         }
     }
 }
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
+        self.lane
+            .seats
+            .borrow_mut()
+            .retain(|seat| !Rc::ptr_eq(seat, &self.seat));
         self.lane.connections.set(self.lane.connections.get() - 1);
         self.lane.stats.connections.add(-1);
         self.worker.return_descriptors(1);

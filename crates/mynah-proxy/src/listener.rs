@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
@@ -17,6 +18,8 @@ use crate::worker::Worker;
 const DESCRIPTORS: usize = 2;
 /// How long accepting rests after the system refused, unless a connection closes before.
 const REST: Duration = Duration::from_millis(100);
+/// How long a handshake that has begun may take to end once no more are begun.
+const HANDSHAKE: Duration = Duration::from_millis(200);
 
 /// Accepts until told to stop, then takes what the kernel has already completed and closes the listener.
 pub(crate) async fn accept(worker: Rc<Worker>, listener: TcpListener, plan: Arc<ListenerPlan>, stop: Rc<Notify>) {
@@ -42,14 +45,49 @@ pub(crate) async fn accept(worker: Rc<Worker>, listener: TcpListener, plan: Arc<
         };
         match accepted {
             Ok((tcp, address)) => begin(&worker, tcp, address, &plan),
-            Err(error) => refused(&worker, &error).await,
+            Err(error) => tokio::select! {
+                biased;
+                () = &mut stopped => break,
+                () = refused(&worker, &error) => {}
+            },
         }
     }
-    // Clients in the queue were told that they are connected.
-    while let Ok(Ok((tcp, address))) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
-        begin(&worker, tcp, address, &plan);
+    // Clients in the queue were told that they are connected, and those whose handshake is under way will be.
+    refuse_handshakes(&listener);
+    let _ = tokio::time::timeout(HANDSHAKE, async {
+        loop {
+            match listener.accept().await {
+                Ok((tcp, address)) => begin(&worker, tcp, address, &plan),
+                Err(_) => tokio::time::sleep(REST).await,
+            }
+        }
+    })
+    .await;
+}
+
+/// Has the kernel begin no more handshakes: a listener that is closed resets the clients that it has not yet accepted, and
+/// there would always be one more. Whoever knocks now is refused when it tries again.
+#[cfg(target_os = "linux")]
+fn refuse_handshakes(listener: &tokio::net::TcpListener) {
+    use socket2::{SockFilter, SockRef};
+    const LOAD_BYTE: u16 = 0x30;
+    const JUMP_IF_BITS: u16 = 0x45;
+    const RETURN: u16 = 0x06;
+    // A filter sees the TCP header first: drop segments with SYN (RFC 9293 §3.1), take all others whole.
+    let program = [
+        SockFilter::new(LOAD_BYTE, 0, 0, 13),
+        SockFilter::new(JUMP_IF_BITS, 0, 1, 0x02),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ];
+    if let Err(error) = SockRef::from(listener).attach_filter(&program) {
+        tracing::debug!(%error, "clients that connect at this moment may be reset");
     }
 }
+
+/// Elsewhere a client that connects at this very moment may be reset.
+#[cfg(not(target_os = "linux"))]
+fn refuse_handshakes(_listener: &tokio::net::TcpListener) {}
 
 fn begin(worker: &Rc<Worker>, tcp: TcpStream, address: std::net::SocketAddr, plan: &Arc<ListenerPlan>) {
     worker.stats.accepted.add(1);
@@ -66,8 +104,10 @@ async fn room(worker: &Rc<Worker>, plan: &ListenerPlan) {
         return;
     }
     worker.stats.accept_paused.add(1);
-    worker.snapshot().close_idle_copies();
     while !has_room() {
+        if !worker.has_descriptors(DESCRIPTORS) {
+            worker.snapshot().free_descriptors(DESCRIPTORS);
+        }
         worker.connection_closed().await;
     }
 }
@@ -79,10 +119,23 @@ async fn refused(worker: &Rc<Worker>, error: &io::Error) {
         _ => {
             tracing::warn!(%error, "accepting paused");
             worker.stats.accept_paused.add(1);
-            worker.snapshot().close_idle_copies();
-            let _ = tokio::time::timeout(REST, worker.connection_closed()).await;
+            loop {
+                worker.strain();
+                worker.snapshot().free_descriptors(DESCRIPTORS);
+                let _ = tokio::time::timeout(REST, worker.connection_closed()).await;
+                if system_has_descriptors() {
+                    return;
+                }
+            }
         }
     }
+}
+
+/// Whether a client that is accepted now would get its upstream connection as well.
+fn system_has_descriptors() -> bool {
+    let socket = || Socket::new(Domain::IPV4, Type::STREAM, None);
+    let sockets: io::Result<Vec<_>> = (0..DESCRIPTORS).map(|_| socket()).collect();
+    sockets.is_ok()
 }
 
 /// File descriptors of a client connection; given back when dropped.

@@ -94,9 +94,16 @@ impl Snapshot {
         self.routes.iter().find(matches).unwrap_or(&self.otherwise)
     }
 
-    /// Gives the file descriptors of idle mirror connections to production.
-    pub(crate) fn close_idle_copies(&self) {
-        self.lanes.iter().for_each(|lane| lane.close_idle());
+    /// Gives so many file descriptors of mirror connections to production, if there are so many: those of idle ones, and
+    /// then those of copies under way, which are shed.
+    pub(crate) fn free_descriptors(&self, count: usize) {
+        let mut missing = count.saturating_sub(self.lanes.iter().map(|lane| lane.leaving()).sum());
+        for lane in &self.lanes {
+            missing -= lane.take_away_idle(missing);
+        }
+        for lane in &self.lanes {
+            missing -= lane.take_away_busy(missing);
+        }
     }
 
     /// Ends every lane; what is under way is counted as shed when its task is dropped.

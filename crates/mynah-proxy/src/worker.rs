@@ -17,6 +17,7 @@ use mynah_http1::Field;
 use slab::Slab;
 use tokio::io::AsyncRead;
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
 
 use crate::listener;
@@ -30,6 +31,8 @@ const READ_ROOM: usize = 64 * 1024;
 const READ_BLOCK: usize = 2 * READ_ROOM;
 /// Copies get this long after production has drained.
 const COPIES_GRACE: Duration = Duration::from_secs(1);
+/// How long copies open no connections after the system had too few descriptors.
+const STRAIN: Duration = Duration::from_secs(1);
 
 /// What the control thread asks of a worker.
 #[derive(Debug)]
@@ -53,6 +56,8 @@ pub(crate) struct Worker {
     /// File descriptors in use by connections, and how many there may be.
     descriptors: Cell<usize>,
     descriptor_limit: usize,
+    /// Until when copies open no connections, because the system refused production a descriptor.
+    strained: Cell<Option<Instant>>,
     held: Cell<usize>,
     held_limit: usize,
 }
@@ -69,6 +74,7 @@ impl Worker {
             closed: Notify::new(),
             descriptors: Cell::new(0),
             descriptor_limit: plan.descriptors_per_worker(),
+            strained: Cell::new(None),
             held: Cell::new(0),
             held_limit: plan.held_per_worker(),
         }
@@ -116,9 +122,16 @@ impl Worker {
         self.descriptors.get() + n <= self.descriptor_limit
     }
 
-    /// Whether a lane may open a connection: a quarter of the descriptors is left to production.
+    /// Whether a lane may open a connection: a quarter of the descriptors is left to production, and all of them while the
+    /// system has too few.
     pub(crate) fn may_open_for_copies(&self) -> bool {
         self.descriptors.get() < self.descriptor_limit - self.descriptor_limit / 4
+            && self.strained.get().is_none_or(|until| until <= Instant::now())
+    }
+
+    /// The system refused production a descriptor.
+    pub(crate) fn strain(&self) {
+        self.strained.set(Some(Instant::now() + STRAIN));
     }
 
     /// Counts `n` file descriptors as in use.

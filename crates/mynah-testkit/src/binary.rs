@@ -208,9 +208,14 @@ impl Mynah {
 
     /// Waits until no request and no copy is under way, and returns the accounts; an error if they do not add up.
     pub async fn at_rest(&self) -> Result<Accounts, String> {
+        self.settled().await.map(|(accounts, _)| accounts)
+    }
+
+    /// The same, together with the metrics that the accounts were taken from.
+    pub async fn settled(&self) -> Result<(Accounts, Metrics), String> {
         let metrics = self.until("at rest", |metrics| Accounts::of(metrics).at_rest()).await?;
         let accounts = Accounts::of(&metrics);
-        accounts.add_up().map(|()| accounts)
+        accounts.add_up().map(|()| (accounts, metrics))
     }
 }
 

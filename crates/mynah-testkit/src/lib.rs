@@ -3,4 +3,5 @@
 pub mod app;
 pub mod binary;
 pub mod ill;
+pub mod program;
 pub mod raw;

@@ -23,7 +23,7 @@ use mynah_http1::{BodyDecoder, HeadScanner, RequestKind};
 use tokio::io::AsyncWrite;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::connect::{ConnectError, connect_upstream};
+use crate::connect::{ConnectError, connect_upstream_first};
 use crate::out::Out;
 use crate::snapshot::UpstreamTarget;
 use crate::stats::ProductionError;
@@ -279,7 +279,7 @@ impl Relay {
     /// Begins to connect to the current target.
     fn connect(&mut self) {
         if let Some(target) = &self.target {
-            let connecting = connect_upstream(target.clone(), self.peer, false);
+            let connecting = connect_upstream_first(self.worker.clone(), target.clone(), self.peer, false);
             self.upstream = Upstream::Connecting(Box::pin(connecting));
             self.reused = false;
             self.end_sent = false;
@@ -290,6 +290,11 @@ impl Relay {
     /// connection is closed.
     fn fail(&mut self, error: ProductionError) {
         self.worker.stats.error(error);
+        self.end_unserved(error);
+    }
+
+    /// What the client sees of a production error.
+    fn end_unserved(&mut self, error: ProductionError) {
         self.cut_copies();
         let unanswered = matches!(self.response, ResponseState::Head);
         if unanswered && let Some(exchange) = self.exchange {

@@ -2,12 +2,12 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use mynah_core::{FailReason, Outcome};
+use mynah_core::{FailReason, Outcome, ShedReason};
 use mynah_http1::{BodyDecoder, Framing, HeadScanner, RequestKind, ResponseHead};
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -20,20 +20,31 @@ use crate::worker::Worker;
 
 /// Connects, sends the copy, and then those that follow on the same connection.
 pub(super) async fn run(lane: Rc<Lane>, worker: Rc<Worker>, slot: ConnectionSlot, copy: WireCopy) {
-    match connect_mirror(&lane.plan, &lane.cursor, false).await {
+    let connected = {
+        let mut connecting = pin!(connect_mirror(&lane.plan, &lane.cursor, false));
+        poll_fn(|cx| {
+            if slot.seat.poll_taken_away(cx) {
+                return Poll::Ready(Err(TAKEN_AWAY));
+            }
+            connecting
+                .as_mut()
+                .poll(cx)
+                .map_err(|error| Outcome::Failed(error.into()))
+        })
+        .await
+    };
+    match connected {
         Ok(stream) => {
-            let mut connection = Connection::new(lane, worker, stream, copy);
+            let mut connection = Connection::new(lane, worker, stream, slot.seat.clone(), copy);
             poll_fn(|cx| connection.poll(cx)).await;
         }
-        Err(error) => {
-            if let Some(body) = &copy.body {
-                body.close();
-            }
-            copy.ticket.finish(Outcome::Failed(error.into()));
-        }
+        Err(outcome) => copy.finish(outcome),
     }
     drop(slot);
 }
+
+/// How a copy ends whose connection production needs.
+const TAKEN_AWAY: Outcome = Outcome::Shed(ShedReason::Descriptors);
 
 struct Connection {
     lane: Rc<Lane>,
@@ -72,12 +83,12 @@ enum After {
 }
 
 impl Connection {
-    fn new(lane: Rc<Lane>, worker: Rc<Worker>, stream: Stream, copy: WireCopy) -> Self {
+    fn new(lane: Rc<Lane>, worker: Rc<Worker>, stream: Stream, seat: Rc<Seat>, copy: WireCopy) -> Self {
         let deadline = lane.deadline(copy.ticket.started);
         Self {
             timer: Box::pin(sleep_until(deadline)),
             sending: Some(Sending::new(copy)),
-            seat: Rc::default(),
+            seat,
             lane,
             worker,
             stream,
@@ -88,6 +99,10 @@ impl Connection {
     /// Ready when the connection is to be closed.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
+            if self.seat.poll_taken_away(cx) {
+                self.give_up();
+                return Poll::Ready(());
+            }
             if self.sending.is_none() {
                 match self.seat.copy.take() {
                     Some(copy) => self.begin(copy),
@@ -107,7 +122,7 @@ impl Connection {
                 Poll::Pending => return self.poll_timer(cx),
                 Poll::Ready((outcome, after)) => {
                     if let Some(sending) = self.sending.take() {
-                        sending.finish(outcome);
+                        sending.copy.finish(outcome);
                     }
                     match after {
                         After::Reuse if !self.lane.shut.get() => self.rest(),
@@ -136,20 +151,19 @@ impl Connection {
         }
     }
 
-    /// Waits for a copy. Ready when the mirror closed the connection, spoke out of turn, or the lane took the seat away.
+    /// Production needs the file descriptor.
+    fn give_up(&mut self) {
+        if let Some(sending) = self.sending.take() {
+            sending.copy.finish(TAKEN_AWAY);
+        }
+        if let Some(copy) = self.seat.copy.take() {
+            copy.finish(TAKEN_AWAY);
+        }
+        self.leave();
+    }
+
+    /// Waits for a copy. Ready when the mirror closed the connection or spoke out of turn.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.seat.taken_away.get() {
-            return Poll::Ready(());
-        }
-        if !self
-            .seat
-            .waker
-            .borrow()
-            .as_ref()
-            .is_some_and(|w| w.will_wake(cx.waker()))
-        {
-            self.seat.waker.replace(Some(cx.waker().clone()));
-        }
         match self.worker.poll_read(cx, &mut self.stream) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(_) => {
@@ -167,7 +181,7 @@ impl Connection {
         while self.timer.as_mut().poll(cx).is_ready() {
             if Instant::now() >= self.deadline {
                 match self.sending.take() {
-                    Some(sending) => sending.finish(Outcome::Failed(FailReason::Timeout)),
+                    Some(sending) => sending.copy.finish(Outcome::Failed(FailReason::Timeout)),
                     None => self.leave(),
                 }
                 return Poll::Ready(());
@@ -175,6 +189,15 @@ impl Connection {
             self.timer.as_mut().reset(self.deadline);
         }
         Poll::Pending
+    }
+}
+
+impl WireCopy {
+    fn finish(self, outcome: Outcome) {
+        if let Some(body) = &self.body {
+            body.close();
+        }
+        self.ticket.finish(outcome);
     }
 }
 
@@ -194,13 +217,6 @@ impl Sending {
             response,
             discarded: 0,
         }
-    }
-
-    fn finish(self, outcome: Outcome) {
-        if let Some(body) = &self.copy.body {
-            body.close();
-        }
-        self.copy.ticket.finish(outcome);
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, worker: &Worker, stream: &mut Stream, max: u64) -> Poll<(Outcome, After)> {

@@ -34,6 +34,26 @@ impl Metrics {
         self.sum("mynah_errors_total", &[("reason", reason)])
     }
 
+    /// Production errors of every kind.
+    pub fn all_errors(&self) -> u64 {
+        self.sum("mynah_errors_total", &[])
+    }
+
+    /// Production errors on this side: `client`, `upstream` or `internal`.
+    pub fn errors_of(&self, side: &str) -> u64 {
+        self.sum("mynah_errors_total", &[("side", side)])
+    }
+
+    /// Copies, to every mirror, that ended like this and for this reason.
+    pub fn copies(&self, outcome: &str, reason: &str) -> u64 {
+        self.sum("mynah_copies_total", &[("outcome", outcome), ("reason", reason)])
+    }
+
+    /// Requests that are never copied, for this reason.
+    pub fn not_copied(&self, reason: &str) -> u64 {
+        self.sum("mynah_requests_not_copied_total", &[("reason", reason)])
+    }
+
     /// The values that a label has anywhere under a name.
     fn values(&self, name: &str, label: &str) -> Vec<String> {
         let samples = self.0.iter().filter(|sample| sample.name == name);

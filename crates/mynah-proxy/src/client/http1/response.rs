@@ -101,6 +101,10 @@ impl Relay {
     }
 
     fn unanswered(&mut self) {
+        if self.client_ended && matches!(self.request, RequestState::Body { .. }) {
+            // The client has cut its request short, and that was counted; nobody else is at fault.
+            return self.end_unserved(ProductionError::UpstreamClosed);
+        }
         if !self.partial.is_empty() || !self.try_resend(false) {
             self.fail(ProductionError::UpstreamClosed);
         }
