@@ -85,6 +85,7 @@ pub(crate) struct Fields<'a> {
     pub(crate) upgrade: bool,
     pub(crate) expect: bool,
     host: Option<(u32, u32)>,
+    several_hosts: bool,
     /// A field other than `Connection` is of the connection and does not belong to the next one.
     pub(crate) cut: bool,
 }
@@ -123,6 +124,7 @@ impl<'a> Fields<'a> {
             upgrade: false,
             expect: false,
             host: None,
+            several_hosts: false,
             cut: false,
         };
         for field in fields.list {
@@ -135,14 +137,7 @@ impl<'a> Fields<'a> {
         let value = self.slice(field.value);
         match field.id {
             FieldId::Other | FieldId::KeepAlive => {}
-            FieldId::Host => {
-                if self.host.replace(field.value).is_some() {
-                    return Err(HeadError::SeveralHosts);
-                }
-                if !is_host(value) {
-                    return Err(HeadError::InvalidHost);
-                }
-            }
+            FieldId::Host => self.several_hosts |= self.host.replace(field.value).is_some(),
             FieldId::Connection => self.note_options(value)?,
             FieldId::ProxyConnection => self.cut = true,
             FieldId::Te => self.cut |= !value.eq_ignore_ascii_case(b"trailers"),
@@ -202,6 +197,16 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn value(&self, field: &Field) -> &'a [u8] {
         self.slice(field.value)
+    }
+
+    /// Checks the host of a request. In a response it says nothing.
+    pub(crate) fn check_host(&self, version: Version) -> Result<(), HeadError> {
+        match self.host() {
+            _ if self.several_hosts => Err(HeadError::SeveralHosts),
+            Some(host) if !is_host(host) => Err(HeadError::InvalidHost),
+            None if version == Version::Http11 => Err(HeadError::MissingHost),
+            _ => Ok(()),
+        }
     }
 
     /// The value of `Host`.

@@ -52,9 +52,7 @@ impl<'a> RequestHead<'a> {
         if version == Version::Http10 && fields.chunked {
             return Err(HeadError::TransferEncoding);
         }
-        if version == Version::Http11 && fields.host().is_none() {
-            return Err(HeadError::MissingHost);
-        }
+        fields.check_host(version)?;
         if method == b"CONNECT" && (fields.chunked || fields.content_length.is_some_and(|n| n > 0)) {
             return Err(HeadError::ConnectBody);
         }
