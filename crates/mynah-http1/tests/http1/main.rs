@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod bodies;
+mod checks;
 mod edits;
 mod framing;
 mod generate;
