@@ -10,6 +10,8 @@ use mynah_http1::{
 
 /// Options of `Connection` that Mynah's own connection has too.
 const OWN_OPTIONS: [&[u8]; 4] = [b"close", b"keep-alive", b"upgrade", b"te"];
+/// Every part of a head up to this size is tried.
+const SHORT: usize = 128;
 /// Fields that stay although `Connection` names them.
 const OWN_FIELDS: [&[u8]; 2] = [b"keep-alive", b"upgrade"];
 
@@ -145,6 +147,9 @@ pub(crate) fn check_stream(side: Side, bytes: &[u8], cut: usize) {
     assert_eq!(whole, read(side, bytes.chunks(cut.max(1))), "cut every {cut} bytes");
     for event in &whole {
         if let Event::Head(head) = event {
+            if head.len() <= SHORT {
+                check_prefixes(side, head);
+            }
             match side {
                 Side::Requests => check_request(head),
                 Side::Responses(kind) => check_response(head, kind),
@@ -255,7 +260,7 @@ fn check_copy(head: &RequestHead<'_>, fields: &[(&[u8], &[u8])]) {
         _ => Change::Keep,
     };
     let appended: [(&str, &[u8]); 1] = [("X-Appended", b"1")];
-    write_copy(head, None, |n, v| replace(n, v), appended.into_iter(), &mut out);
+    write_copy(head, None, replace, appended.into_iter(), &mut out);
     let mut list = Vec::new();
     let copy = request(&out, &mut list);
     assert_eq!(
