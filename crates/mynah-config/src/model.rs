@@ -1,13 +1,15 @@
 //! The validated model: what the rest of the program works with.
 //!
 //! Everything here has been checked: references between parts are indices, every default is filled in, and a value that
-//! could not work was refused with its place in the file. The file's own shape is in [`crate::file`].
+//! could not work was refused with its place in the file. The file's own shape is in the module `file`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use mynah_core::{ByteSize, Ratio, RouteMatch};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// A whole configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,11 +60,13 @@ pub struct ListenerTls {
 }
 
 /// A protocol that ALPN can name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Alpn {
-    /// `h2`
+    /// HTTP/2
+    #[serde(rename = "h2")]
     H2,
-    /// `http/1.1`
+    /// HTTP/1.1
+    #[serde(rename = "http/1.1")]
     Http1,
 }
 
@@ -88,11 +92,13 @@ pub struct Upstream {
 }
 
 /// How upstream connections are assigned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Connections {
     /// One for each client connection: what the application does to it happens to the client's.
+    #[serde(rename = "own")]
     Own,
     /// A pool for each worker that all client connections share; for a distant upstream.
+    #[serde(rename = "shared")]
     Shared,
 }
 
@@ -110,13 +116,16 @@ pub struct Endpoint {
 }
 
 /// Protocol towards an upstream or mirror.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Protocol {
     /// The protocol that the client used.
+    #[serde(rename = "same")]
     Same,
     /// HTTP/1.1
+    #[serde(rename = "http1")]
     Http1,
     /// HTTP/2; without TLS by prior knowledge.
+    #[serde(rename = "http2")]
     Http2,
 }
 
@@ -136,22 +145,27 @@ pub struct ClientTls {
 }
 
 /// Version of the PROXY protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ProxyProtocolVersion {
     /// The text form.
+    #[serde(rename = "v1")]
     V1,
     /// The binary form.
+    #[serde(rename = "v2")]
     V2,
 }
 
 /// How the upstream is told the client's address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Forwarded {
     /// Not at all.
+    #[serde(rename = "off")]
     Off,
     /// `X-Forwarded-For`, appended to.
+    #[serde(rename = "x-forwarded-for")]
     XForwardedFor,
     /// `Forwarded` (RFC 7239), appended to.
+    #[serde(rename = "forwarded")]
     Rfc7239,
 }
 
@@ -240,13 +254,16 @@ pub struct HeaderEdits {
 }
 
 /// What happens to credentials on the copy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Credentials {
     /// They stay.
+    #[serde(rename = "keep")]
     Keep,
     /// The fields are removed.
+    #[serde(rename = "drop")]
     Drop,
     /// Their values become a stable hash: distinct users stay distinct, nobody can log in.
+    #[serde(rename = "hash")]
     Hash,
 }
 

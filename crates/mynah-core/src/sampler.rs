@@ -23,10 +23,6 @@ impl Diffusion {
     }
 
     /// Copies of the next request.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "it never ends and takes the ratio of the moment"
-    )]
     pub fn next(&mut self, ratio: Ratio) -> u32 {
         self.owed += ratio.fraction();
         let extra = u32::from(self.owed >= Ratio::ONE.units());

@@ -35,6 +35,10 @@ pub(crate) fn listeners(config: &Config) -> Result<Vec<Sockets>, BindError> {
 
 fn bind_all(wanted: SocketAddr, workers: usize) -> Result<Sockets, BindError> {
     let at = |address| move |source| BindError { address, source };
+    if wanted.port() != 0 {
+        // A shared port would silently take half of another process's clients.
+        bind(wanted, false).map_err(at(wanted))?;
+    }
     let first = bind(wanted, true).map_err(at(wanted))?;
     // Port 0 became a port: the other workers share it.
     let address = first.local_addr().map_err(at(wanted))?;
@@ -55,6 +59,9 @@ fn bind(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     if shared {
         socket.set_reuse_port(true)?;
+    }
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
     }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;

@@ -197,10 +197,8 @@ impl Running {
 
     /// Waits until every worker has ended. Whether all of them ended well.
     pub fn wait(self) -> bool {
-        self.threads
-            .into_iter()
-            .map(thread::JoinHandle::join)
-            .fold(true, |well, ended| well && matches!(ended, Ok(Ok(()))))
+        let ends: Vec<_> = self.threads.into_iter().map(thread::JoinHandle::join).collect();
+        ends.iter().all(|ended| matches!(ended, Ok(Ok(()))))
     }
 }
 

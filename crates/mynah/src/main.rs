@@ -1,2 +1,42 @@
-//! The `mynah` binary.
-fn main() {}
+//! The `mynah` binary: reads the command line, hands over to one file per command, and turns what comes back into an exit
+//! code. What a command does is in its file; what was typed is in [`cli`].
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
+
+mod check;
+mod cli;
+mod completions;
+mod demo;
+mod failure;
+mod http_client;
+mod logging;
+mod output;
+mod probe;
+mod run;
+mod schema;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Demo(args) => demo::demo(args),
+        Command::Check(args) => check::check(&args),
+        Command::Schema => schema::schema(),
+        Command::Probe(args) => probe::probe(&args),
+        Command::Completions(args) => completions::completions(&args),
+    }
+}

@@ -30,31 +30,26 @@ fn there_are_enough_malformed_messages() {
 }
 
 #[test]
-#[ignore = "until `mynah run` works"]
 fn malformed_request_heads_are_refused_and_never_reach_the_application() {
     run(requests::cases(), harness::refused);
 }
 
 #[test]
-#[ignore = "until `mynah run` works"]
 fn malformed_request_bodies_never_reach_the_application_as_whole_requests() {
     run(bodies::request_cases(), harness::cut);
 }
 
 #[test]
-#[ignore = "until `mynah run` works"]
 fn odd_but_legal_requests_pass_as_they_are() {
     run(odd::cases(), harness::passed);
 }
 
 #[test]
-#[ignore = "until `mynah run` works"]
 fn malformed_response_heads_become_a_bad_gateway() {
     run(responses::cases(), harness::bad_gateway);
 }
 
 #[test]
-#[ignore = "until `mynah run` works"]
 fn malformed_response_bodies_never_reach_the_client_as_whole_responses() {
     run(bodies::response_cases(), harness::cut_response);
 }

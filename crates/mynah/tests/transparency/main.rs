@@ -44,37 +44,31 @@ fn the_scripts_hold_through_a_relay_of_bytes() {
 }
 
 #[test]
-#[ignore = "until `mynah run` works"]
 fn requests_arrive_as_they_were_sent() {
     check(requests::scripts(), Through::Mynah);
 }
 
 #[test]
-#[ignore = "until `mynah run` works"]
 fn responses_arrive_as_they_were_sent() {
     check(responses::scripts(), Through::Mynah);
 }
 
 #[test]
-#[ignore = "until `mynah run` works"]
 fn bodies_arrive_as_they_were_sent_and_when_they_were_sent() {
     check(bodies::scripts(), Through::Mynah);
 }
 
 #[test]
-#[ignore = "until `mynah run` works"]
 fn interim_and_early_responses_pass_at_once() {
     check(interim::scripts(), Through::Mynah);
 }
 
 #[test]
-#[ignore = "until `mynah run` works"]
 fn connections_end_as_they_would_without_mynah() {
     check(ends::scripts(), Through::Mynah);
 }
 
 #[test]
-#[ignore = "until `mynah run` works"]
 fn tunnels_pass_everything_both_ways() {
     check(tunnels::scripts(), Through::Mynah);
 }
