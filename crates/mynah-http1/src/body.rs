@@ -5,15 +5,19 @@
 
 use std::ops::Range;
 
-use crate::head::{is_field_value, is_tchar};
+use crate::syntax::{is_tchar, is_value_byte};
 use crate::{BodyError, Framing, Truncated};
 
 /// Digits of a chunk size.
 const SIZE_DIGITS: u8 = 16;
+/// A larger chunk does not fit a signed number: there, what servers read begins to differ.
+const SIZE_MAX: u64 = i64::MAX as u64;
 /// Bytes of all chunk extensions of a message.
 const EXTENSIONS_MAX: u32 = 16 * 1024;
-/// Bytes of the trailer section.
+/// Bytes of the trailer section, line ends not counted.
 const TRAILERS_MAX: usize = 64 * 1024;
+/// Trailers.
+const TRAILER_FIELDS_MAX: usize = 512;
 
 /// Receives what a body consists of.
 pub trait BodySink {
@@ -39,6 +43,7 @@ enum State {
     UntilClose,
     Chunked(Box<Chunked>),
     Ended,
+    Failed(BodyError),
 }
 
 #[derive(Debug, Clone)]
@@ -51,7 +56,9 @@ struct Chunked {
     /// The trailer line under way, and where its colon is.
     line: Vec<u8>,
     colon: Option<usize>,
+    /// Bytes and number of trailers.
     trailers: usize,
+    fields: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +90,7 @@ impl BodyDecoder {
                 line: Vec::new(),
                 colon: None,
                 trailers: 0,
+                fields: 0,
             })),
         })
     }
@@ -103,10 +111,12 @@ impl BodyDecoder {
         }
     }
 
-    /// How many bytes of `input` belong to the body: all of them, unless it ends before. Nothing is consumed on errors.
+    /// How many bytes of `input` belong to the body: all of them, unless it ends before. Nothing is consumed on errors, and
+    /// nothing after one: a body that is invalid stays so.
     pub fn decode(&mut self, input: &[u8], sink: &mut impl BodySink) -> Result<usize, BodyError> {
         match &mut self.0 {
             State::Ended => Ok(0),
+            State::Failed(error) => Err(*error),
             State::UntilClose => {
                 sink.data(0..input.len());
                 Ok(input.len())
@@ -121,11 +131,13 @@ impl BodyDecoder {
                 Ok(len)
             }
             State::Chunked(chunked) => {
-                let (len, ended) = chunked.decode(input, sink)?;
-                if ended {
-                    self.0 = State::Ended;
+                let decoded = chunked.decode(input, sink);
+                match decoded {
+                    Ok((_, true)) => self.0 = State::Ended,
+                    Ok((_, false)) => {}
+                    Err(error) => self.0 = State::Failed(error),
                 }
-                Ok(len)
+                decoded.map(|(len, _)| len)
             }
         }
     }
@@ -183,11 +195,11 @@ impl Chunked {
 
     fn size_byte(&mut self, byte: u8) -> Result<(), BodyError> {
         if let Some(digit) = (byte as char).to_digit(16) {
-            if self.digits == SIZE_DIGITS {
-                return Err(BodyError::ChunkSize);
-            }
             if self.digits == 0 {
                 self.size = 0;
+            }
+            if self.digits == SIZE_DIGITS || self.size > SIZE_MAX >> 4 {
+                return Err(BodyError::ChunkSize);
             }
             self.digits += 1;
             self.size = self.size << 4 | u64::from(digit);
@@ -228,11 +240,11 @@ impl Chunked {
     /// Every byte is checked when it comes: a line that could not become a trailer is not passed on.
     fn trailer_byte(&mut self, byte: u8) -> Result<(), BodyError> {
         self.trailers += 1;
-        if self.trailers > TRAILERS_MAX {
+        if self.trailers > TRAILERS_MAX || self.fields == TRAILER_FIELDS_MAX {
             return Err(BodyError::TrailersTooLong);
         }
         let valid = match (self.colon, byte) {
-            (Some(_), _) => is_field_value(byte),
+            (Some(_), _) => is_value_byte(byte),
             (None, b':') => {
                 self.colon = Some(self.line.len());
                 !self.line.is_empty() && is_allowed_trailer(&self.line)
@@ -248,6 +260,7 @@ impl Chunked {
 
     fn trailer(&mut self, sink: &mut impl BodySink) -> Result<(), BodyError> {
         let colon = self.colon.take().ok_or(BodyError::Trailer)?;
+        self.fields += 1;
         sink.trailer(&self.line[..colon], self.line[colon + 1..].trim_ascii());
         self.line.clear();
         Ok(())

@@ -7,7 +7,8 @@
 
 use std::borrow::Cow;
 
-use crate::head::{Field, FieldId, Fields, options};
+use crate::fields::{Field, FieldId, Fields};
+use crate::syntax::members;
 use crate::{RequestHead, ResponseHead, Version};
 
 /// What becomes of a field on a copy.
@@ -21,24 +22,29 @@ pub enum Change<'a> {
     Replace(Cow<'a, [u8]>),
 }
 
-/// A request's head for the upstream; none when it is the one that came. The path is replaced if another is given, a field
-/// `extended` by a value if it is there and added if it is not.
+/// A request's head for the upstream; none when it is the one that came. The path is replaced if another is given. The last
+/// field of the name in `extended` gets the value there as its last member, and without such a field it is added: what
+/// nearer hops say stands behind what farther ones said.
 pub fn forward_request(head: &RequestHead<'_>, path: Option<&[u8]>, extended: Option<(&str, &str)>) -> Option<Vec<u8>> {
     if path.is_none() && extended.is_none() && !must_cut(&head.fields) {
         return None;
     }
     let mut out = Vec::with_capacity(head.bytes().len() + 128);
     write_start_line(head, path, &mut out);
-    let mut extended = extended;
-    write_relayed(&head.fields, &mut out, |name, value, out| {
-        if let Some((_, addition)) = extended.take_if(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes())) {
-            write_field(name, &[value, b", ", addition.as_bytes()].concat(), out);
-            true
-        } else {
-            false
-        }
+    let fields = &head.fields;
+    let last = extended.and_then(|(known, _)| {
+        fields
+            .list
+            .iter()
+            .rfind(|field| fields.name(field).eq_ignore_ascii_case(known.as_bytes()) && !is_cut(fields, field))
     });
-    if let Some((name, value)) = extended {
+    write_relayed(fields, &mut out, |field| match (last, extended) {
+        (Some(last), Some((_, addition))) if last == field => {
+            Some(extend(fields.name(field), fields.value(field), addition.as_bytes()))
+        }
+        _ => None,
+    });
+    if let (None, Some((name, value))) = (last, extended) {
         write_field(name.as_bytes(), value.as_bytes(), &mut out);
     }
     out.extend_from_slice(b"\r\n");
@@ -53,17 +59,25 @@ pub fn forward_response(head: &ResponseHead<'_>, last: bool) -> Option<Vec<u8>> 
     }
     let mut out = Vec::with_capacity(head.bytes().len() + 32);
     out.extend_from_slice(&head.bytes()[head.fields.start_line()]);
-    write_relayed(&head.fields, &mut out, |name, _, _| {
-        announce && (name.eq_ignore_ascii_case(b"connection") || name.eq_ignore_ascii_case(b"keep-alive"))
+    write_relayed(&head.fields, &mut out, |field| {
+        (announce && matches!(field.id(), FieldId::Connection | FieldId::KeepAlive)).then(Vec::new)
     });
     if announce {
-        out.extend_from_slice(b"Connection: close\r\n");
+        // A field `Upgrade`, which stays, must be named.
+        let options: &[u8] = if head.connection().upgrade {
+            b"upgrade, close"
+        } else {
+            b"close"
+        };
+        write_field(b"Connection", options, &mut out);
     }
     out.extend_from_slice(b"\r\n");
     Some(out)
 }
 
-/// A copy's head, behind whatever `out` has. `host` is used when the original has no `Host` field.
+/// A copy's head, behind whatever `out` has. `change` is asked about every field but those of the connection, those that
+/// frame the body, and `Expect`. It travels as HTTP/1.1: when the original could do without a `Host` field, `change` is
+/// asked about one with the target's host, or none.
 pub fn write_copy<'h>(
     head: &RequestHead<'h>,
     path: Option<&[u8]>,
@@ -77,8 +91,12 @@ pub fn write_copy<'h>(
     if head.version() == Version::Http10 {
         let end = out.len() - 2;
         out[end - 1] = b'1';
-        if head.host().is_none() {
-            out.extend_from_slice(b"Host: \r\n");
+        if fields.host().is_none() {
+            let host = head.host().unwrap_or_default();
+            match change(b"Host", host) {
+                Change::Replace(value) => write_field(b"Host", &value, out),
+                Change::Keep | Change::Remove => write_field(b"Host", host, out),
+            }
         }
     }
     let mut run = Run::default();
@@ -120,6 +138,21 @@ pub fn write_field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// One field with a member more.
+fn extend(name: &[u8], value: &[u8], addition: &[u8]) -> Vec<u8> {
+    let mut line = Vec::with_capacity(name.len() + value.len() + addition.len() + 6);
+    if value.is_empty() {
+        write_field(name, addition, &mut line);
+    } else {
+        write_field(name, value, &mut line);
+        line.truncate(line.len() - 2);
+        line.extend_from_slice(b", ");
+        line.extend_from_slice(addition);
+        line.extend_from_slice(b"\r\n");
+    }
+    line
+}
+
 fn must_cut(fields: &Fields<'_>) -> bool {
     fields.cut || fields.connection.others
 }
@@ -137,21 +170,19 @@ fn write_start_line(head: &RequestHead<'_>, path: Option<&[u8]>, out: &mut Vec<u
     }
 }
 
-/// The fields as they came but for those that are cut or that `instead` has dealt with.
-fn write_relayed(fields: &Fields<'_>, out: &mut Vec<u8>, mut instead: impl FnMut(&[u8], &[u8], &mut Vec<u8>) -> bool) {
+/// The fields as they came, but for those that are cut and those for which `instead` has other bytes.
+fn write_relayed(fields: &Fields<'_>, out: &mut Vec<u8>, instead: impl Fn(&Field) -> Option<Vec<u8>>) {
     let mut run = Run::default();
     for field in fields.list {
-        let (name, value) = (fields.name(field), fields.value(field));
         if is_cut(fields, field) {
             continue;
         }
-        let mut replaced = Vec::new();
-        if instead(name, value, &mut replaced) {
+        if let Some(other) = instead(field) {
             run.flush(fields.bytes, out);
-            out.extend_from_slice(&replaced);
+            out.extend_from_slice(&other);
         } else if field.id() == FieldId::Connection && fields.connection.others {
             run.flush(fields.bytes, out);
-            write_own_options(name, value, out);
+            write_own_options(fields.name(field), fields.value(field), out);
         } else {
             run.extend(fields.line(field), fields.bytes, out);
         }
@@ -170,7 +201,7 @@ fn is_cut(fields: &Fields<'_>, field: &Field) -> bool {
 
 /// Of a `Connection` field, the options that Mynah's own connection has too.
 fn write_own_options(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
-    let own: Vec<&[u8]> = options(value)
+    let own: Vec<&[u8]> = members(value)
         .filter(|option| {
             [b"close".as_slice(), b"keep-alive", b"upgrade", b"te"]
                 .iter()

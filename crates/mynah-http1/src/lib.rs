@@ -5,29 +5,46 @@
 //! ranges, [`BodyDecoder`] finds the end of the body, and [`edit`] writes heads in which something has to change.
 //!
 //! Strictness: whatever two servers could read differently is refused, never repaired (RFC 9112 §11.2). What is odd but
-//! has one reading passes.
+//! has one reading passes: bytes that are not ASCII in targets and values, statuses that nobody registered, chunk sizes
+//! with zeros before them. The result never depends on how the bytes were cut into reads.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
 mod body;
 pub mod edit;
 mod error;
-mod head;
+mod fields;
+mod request;
+mod response;
 mod scan;
+mod syntax;
 
 pub use body::{BodyDecoder, BodySink};
 pub use error::{BodyError, HeadError, Truncated};
-pub use head::{ConnectionOptions, Field, RequestHead, ResponseHead};
+pub use fields::{ConnectionOptions, Field};
+pub use request::RequestHead;
+pub use response::ResponseHead;
 pub use scan::HeadScanner;
 
 /// Bounds of a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of the request line.
+    /// Bytes of the request line, or of the status line, without its line end.
     pub request_line: usize,
-    /// Bytes of the whole head.
+    /// Bytes of the whole head, with the empty line that ends it.
     pub head: usize,
     /// Fields.
     pub fields: usize,
+}
+
+/// 64 KiB of request line, 256 KiB of head, 512 fields: as wide as the servers that people run.
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_line: 64 * 1024,
+            head: 256 * 1024,
+            fields: 512,
+        }
+    }
 }
 
 /// The version of a message.
@@ -76,4 +93,14 @@ pub enum RequestKind {
     Connect,
     /// Everything else.
     Other,
+}
+
+/// Where the start line ends: at the first carriage return, which a line feed must follow.
+fn line_end(bytes: &[u8]) -> Result<usize, HeadError> {
+    let end = memchr::memchr(b'\r', bytes).ok_or(HeadError::StartLine)?;
+    if bytes.get(end + 1) == Some(&b'\n') {
+        Ok(end)
+    } else {
+        Err(HeadError::BareCarriageReturn)
+    }
 }

@@ -24,7 +24,8 @@ fn chunks() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
         bad("no chunk size", "", "\r\nabc\r\n0\r\n\r\n"),
         bad("only an extension", "", ";a=b\r\nabc\r\n0\r\n\r\n"),
         bad("a chunk size of 17 digits", "0000000000000000", "3\r\nabc\r\n0\r\n\r\n"),
-        bad("a chunk size past 64 bits", "FFFFFFFFFFFFFFFF", "F\r\nabc\r\n0\r\n\r\n"),
+        bad("a chunk size past 63 bits", "800000000000000", "0\r\nabc\r\n0\r\n\r\n"),
+        bad("a chunk size past 64 bits", "FFFFFFFFFFFFFFF", "FF\r\nabc\r\n0\r\n\r\n"),
         bad("a line feed behind a chunk size", "3", "\nabc\r\n0\r\n\r\n"),
         bad("a carriage return behind a chunk size", "3\r", "abc\r\n0\r\n\r\n"),
         bad(

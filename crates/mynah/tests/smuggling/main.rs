@@ -53,9 +53,3 @@ fn malformed_response_heads_become_a_bad_gateway() {
 fn malformed_response_bodies_never_reach_the_client_as_whole_responses() {
     run(bodies::response_cases(), harness::cut_response);
 }
-
-#[test]
-#[ignore = "known differences"]
-fn known_differences_are_gone() {
-    run(requests::known(), harness::refused);
-}
