@@ -1,7 +1,7 @@
 //! The data plane of Mynah: takes over a port, forwards everything unchanged, copies a share of it.
 //!
 //! The files follow a request: `listener → client → route → tee → upstream`, with a `lane` for each mirror beside.
-//! Nothing on that way is shared between threads: a [`worker`] is one thread with its own sockets, connections, lanes and
+//! Nothing on that way is shared between threads: a worker is one thread with its own sockets, connections, lanes and
 //! counters. [`build`] is the table of contents; it makes every part and binds every address before anything runs.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
