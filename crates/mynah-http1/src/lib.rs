@@ -95,6 +95,17 @@ pub enum RequestKind {
     Other,
 }
 
+impl RequestKind {
+    /// The kind that a method makes.
+    pub fn of(method: &[u8]) -> Self {
+        match method {
+            b"HEAD" => Self::Head,
+            b"CONNECT" => Self::Connect,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// Where the start line ends: at the first carriage return, which a line feed must follow.
 fn line_end(bytes: &[u8]) -> Result<usize, HeadError> {
     let end = memchr::memchr(b'\r', bytes).ok_or(HeadError::StartLine)?;

@@ -1,6 +1,8 @@
 //! A client's connection: from accept to the protocol that it turns out to speak.
 
+mod decoded;
 pub(crate) mod http1;
+mod http2;
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -32,12 +34,12 @@ pub(crate) async fn serve(
     if let Some((stream, peer)) = arrive(&worker, tcp, address, &plan).await {
         drop(plan);
         if stream.alpn() == Some(Alpn::H2) {
-            Box::pin(http2(worker, stream, peer, Bytes::new())).await;
+            Box::pin(http2::serve(worker, stream, peer, Bytes::new())).await;
         } else {
             match http1::serve(worker.clone(), stream, peer).await {
                 http1::End::Closed => {}
-                http1::End::Http2(stream, read) => Box::pin(http2(worker, stream, peer, read)).await,
-                http1::End::Translate(stream, read) => Box::pin(translate(worker, stream, peer, read)).await,
+                http1::End::Http2(stream, read) => Box::pin(http2::serve(worker, stream, peer, read)).await,
+                http1::End::Translate(stream, read) => Box::pin(decoded::serve(worker, stream, peer, read)).await,
             }
         }
     }
@@ -80,10 +82,6 @@ async fn arrive(
     Some((stream, peer))
 }
 
-async fn http2(_worker: Rc<Worker>, _stream: Stream, _peer: Peer, _read: Bytes) {}
-
-async fn translate(_worker: Rc<Worker>, _stream: Stream, _peer: Peer, _read: Bytes) {}
-
 /// A client connection among those that a drain wakes; a panic in its task is counted when this is dropped.
 struct Open {
     worker: Rc<Worker>,
@@ -110,7 +108,7 @@ impl Drop for Open {
 }
 
 /// A response in Mynah's own words, after which the connection is closed.
-fn error_response(status: u16) -> Bytes {
+pub(crate) fn error_response(status: u16) -> Bytes {
     Bytes::from_static(match status {
         400 => b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
         408 => b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",

@@ -6,6 +6,7 @@
 
 mod admit;
 mod http1;
+mod http2;
 pub(crate) mod queue;
 
 use std::cell::{Cell, RefCell};
@@ -14,12 +15,14 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use http::Request;
 use mynah_config::model::{Mirror, SampleBy};
 use mynah_core::{CircuitBreaker, Diffusion, RateLimiter};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub(crate) use self::admit::Ticket;
+pub(crate) use self::http2::agreed as agreed_on_http2;
 use self::queue::BodyQueue;
 use crate::plan::MirrorPlan;
 use crate::stats::{MirrorStats, SharedRatio};
@@ -41,6 +44,8 @@ pub(crate) struct Lane {
     seats: RefCell<Vec<Rc<Seat>>>,
     /// Connections that wait for a copy, the one used last at the end.
     idle: RefCell<Vec<Rc<Seat>>>,
+    /// HTTP/2 connections.
+    links: RefCell<Vec<Rc<http2::Link>>>,
     /// Which address is next.
     cursor: Cell<usize>,
     shut: Cell<bool>,
@@ -89,6 +94,16 @@ pub(crate) struct WireCopy {
     pub(crate) is_head: bool,
 }
 
+/// A copy as a decoded head, for HTTP/2.
+pub(crate) struct DecodedCopy {
+    pub(crate) ticket: Ticket,
+    /// Counts the head as held until it is sent.
+    pub(crate) held: Option<Held>,
+    pub(crate) request: Request<()>,
+    /// The body, decoded.
+    pub(crate) body: Option<Rc<BodyQueue>>,
+}
+
 impl Lane {
     pub(crate) fn new(plan: Arc<MirrorPlan>, worker: usize, workers: usize) -> Rc<Self> {
         let mirror = &plan.mirror;
@@ -112,6 +127,7 @@ impl Lane {
             max_connections: share(mirror.max_connections),
             seats: RefCell::default(),
             idle: RefCell::default(),
+            links: RefCell::default(),
             cursor: Cell::new(worker),
             shut: Cell::new(false),
             ended: Notify::new(),
@@ -133,6 +149,30 @@ impl Lane {
         crate::connect::speaks_http2(self.mirror().protocol, client_http2)
     }
 
+    /// The scheme of the mirror's URL.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.mirror().url.tls { "https" } else { "http" }
+    }
+
+    /// Gives an admitted copy to an HTTP/2 connection with room for it, or to a new one.
+    pub(crate) fn send_http2(self: &Rc<Self>, worker: &Rc<Worker>, copy: DecodedCopy) {
+        let link = self.link_with_room();
+        match link {
+            Some(link) => link.take(self, copy),
+            None => {
+                let slot = ConnectionSlot::take(self, worker);
+                let link = http2::Link::new(slot.seat.clone());
+                link.take(self, copy);
+                self.links.borrow_mut().push(link.clone());
+                tokio::task::spawn_local(http2::run(self.clone(), slot, link));
+            }
+        }
+    }
+
+    fn link_with_room(&self) -> Option<Rc<http2::Link>> {
+        self.links.borrow().iter().find(|link| link.has_room()).cloned()
+    }
+
     /// Gives an admitted copy to a connection.
     pub(crate) fn send(self: &Rc<Self>, worker: &Rc<Worker>, copy: WireCopy) {
         let seat = self.idle.borrow_mut().pop();
@@ -151,8 +191,13 @@ impl Lane {
     }
 
     /// Whether a copy could be given to a connection now, idle or new.
-    fn has_connection(&self, worker: &Worker) -> Result<(), mynah_core::ShedReason> {
-        if !self.idle.borrow().is_empty() {
+    fn has_connection(&self, worker: &Worker, http2: bool) -> Result<(), mynah_core::ShedReason> {
+        let open = if http2 {
+            self.link_with_room().is_some()
+        } else {
+            !self.idle.borrow().is_empty()
+        };
+        if open {
             Ok(())
         } else if self.connections.get() >= self.max_connections {
             Err(mynah_core::ShedReason::Connections)
@@ -167,7 +212,10 @@ impl Lane {
     pub(crate) fn take_away_idle(&self, count: usize) -> usize {
         let mut idle = self.idle.borrow_mut();
         let kept = idle.len().saturating_sub(count);
-        idle.drain(kept..).map(|seat| seat.take_away()).count()
+        let taken = idle.drain(kept..).map(|seat| seat.take_away()).count();
+        let links = self.links.borrow();
+        let unused = links.iter().filter(|link| link.is_idle());
+        taken + unused.take(count - taken).map(|link| link.take_away()).count()
     }
 
     /// Closes up to so many connections whose copies are under way, the newest first. How many.

@@ -9,6 +9,7 @@ mod admin;
 mod bind;
 mod client;
 mod connect;
+mod exchange;
 mod lane;
 mod listener;
 mod metrics;

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use http::{Request, header};
 use mynah_core::RequestView;
 use mynah_http1::RequestHead;
 
@@ -35,6 +36,46 @@ impl RequestView for Http1View<'_, '_> {
         fields
             .filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
             .map(|(_, value)| value)
+    }
+
+    fn client_ip(&self) -> IpAddr {
+        self.client
+    }
+}
+
+/// A decoded request as routes, samplers and rewrites see it.
+pub(crate) struct DecodedView<'v> {
+    pub(crate) request: &'v Request<()>,
+    pub(crate) client: IpAddr,
+    /// Whether it came by HTTP/2.
+    pub(crate) http2: bool,
+}
+
+impl RequestView for DecodedView<'_> {
+    fn method(&self) -> &[u8] {
+        self.request.method().as_str().as_bytes()
+    }
+
+    fn path_and_query(&self) -> &[u8] {
+        self.request
+            .uri()
+            .path_and_query()
+            .map_or(b"", |path| path.as_str().as_bytes())
+    }
+
+    fn host(&self) -> Option<&[u8]> {
+        match self.request.uri().authority() {
+            Some(authority) => Some(authority.as_str().as_bytes()),
+            None => self.request.headers().get(header::HOST).map(|host| host.as_bytes()),
+        }
+    }
+
+    fn header<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.request
+            .headers()
+            .get_all(name)
+            .iter()
+            .map(|value| value.as_bytes())
     }
 
     fn client_ip(&self) -> IpAddr {

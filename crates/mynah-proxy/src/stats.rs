@@ -11,6 +11,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use mynah_core::{BreakerState, NotCopied, Outcome, Ratio};
 
+use crate::exchange;
+
 /// A count with one writer.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
@@ -219,6 +221,16 @@ impl WorkerStats {
     pub(crate) fn response(&self, status: u16, took: Duration) {
         self.responses[usize::from((status / 100).clamp(1, 5)) - 1].add(1);
         self.latency.record(took);
+    }
+
+    /// How a decoded exchange ended, and with which status, if there was one.
+    pub(crate) fn exchange(&self, status: Option<u16>, outcome: exchange::Outcome, took: Duration) {
+        if let exchange::Outcome::Failed(Some(error)) = outcome {
+            self.error(error);
+        }
+        if let Some(status) = status {
+            self.response(status, took);
+        }
     }
 }
 

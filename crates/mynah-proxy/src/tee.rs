@@ -3,6 +3,8 @@
 //! Which mirrors receive how many copies is decided on the head, in one go and without waiting; what the body consists of
 //! is then pushed to each copy as it passes by. A copy that cannot take it is cut, and production does not hear of it.
 
+pub(crate) mod decoded;
+
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -13,6 +15,7 @@ use mynah_core::{FieldAction, NotCopied, Outcome, RequestView, ShedReason, cooki
 use mynah_http1::edit::{Change, write_copy};
 use mynah_http1::{BodyDecoder, BodyError, BodySink, Framing};
 
+use crate::exchange::http1::decode_request;
 use crate::lane::queue::{BodyQueue, Item};
 use crate::lane::{Lane, Ticket, WireCopy};
 use crate::route::Http1View;
@@ -25,6 +28,7 @@ const SHARE_MIN: usize = 16 * 1024;
 const INLINE_MAX: usize = 16 * 1024;
 
 /// The copies of one request whose body is still arriving.
+#[derive(Default)]
 pub(crate) struct Tee {
     /// Copies that take the body as it is on the wire.
     wire: Vec<Rc<BodyQueue>>,
@@ -38,10 +42,7 @@ impl Tee {
         let len = if self.data.is_empty() {
             decoder.decode(&chunk[at..], &mut ())?
         } else {
-            let mut sink = Decoded {
-                ranges: Vec::new(),
-                trailers: None,
-            };
+            let mut sink = DecodedBody::default();
             let len = decoder.decode(&chunk[at..], &mut sink)?;
             for range in sink.ranges {
                 Self::push(&mut self.data, chunk, at + range.start..at + range.end);
@@ -94,13 +95,14 @@ impl Drop for Tee {
     }
 }
 
-/// What a body decodes to.
-struct Decoded {
-    ranges: Vec<Range<usize>>,
-    trailers: Option<HeaderMap>,
+/// What a body decodes to: where its data is, and its trailers.
+#[derive(Default)]
+pub(crate) struct DecodedBody {
+    pub(crate) ranges: Vec<Range<usize>>,
+    pub(crate) trailers: Option<HeaderMap>,
 }
 
-impl BodySink for Decoded {
+impl BodySink for DecodedBody {
     fn data(&mut self, range: Range<usize>) {
         self.ranges.push(range);
     }
@@ -128,6 +130,7 @@ pub(crate) fn admit<'r>(
     lane: &'r Rc<Lane>,
     request: &impl RequestView,
     never: Option<NotCopied>,
+    client_http2: bool,
 ) -> impl Iterator<Item = Ticket> + 'r {
     let copies = match never.or_else(|| not_for(lane, request)) {
         Some(reason) => {
@@ -139,7 +142,8 @@ pub(crate) fn admit<'r>(
             sample(lane, request)
         }
     };
-    (0..copies).filter_map(|_| lane.admit(worker))
+    let http2 = lane.speaks_http2(client_http2);
+    (0..copies).filter_map(move |_| lane.admit(worker, http2))
 }
 
 /// Why this mirror does not receive copies of such requests.
@@ -191,10 +195,14 @@ pub(crate) fn begin_http1(
         Framing::Length(len) if len <= INLINE_MAX as u64 => behind.get(..len as usize),
         _ => None,
     };
-    let mut tee = None;
+    let mut tee: Option<Tee> = None;
     for copy in &route.copies {
-        for ticket in admit(worker, &copy.lane, request, never) {
+        for ticket in admit(worker, &copy.lane, request, never, false) {
             if copy.lane.speaks_http2(false) {
+                let has_body = !matches!(head.body(), Framing::None | Framing::Length(0));
+                let request = decode_request(head, copy.lane.scheme());
+                let queue = decoded::send(worker, copy, ticket, request.as_ref(), has_body);
+                tee.get_or_insert_with(Tee::default).data.extend(queue);
                 continue;
             }
             let mut bytes = copy_head(copy, request, inline.map_or(0, <[u8]>::len));
@@ -207,11 +215,7 @@ pub(crate) fn begin_http1(
                 Some(_) => None,
                 None => {
                     let queue = BodyQueue::new(worker.clone(), copy.lane.mirror().window.bytes() as usize);
-                    let tee: &mut Tee = tee.get_or_insert_with(|| Tee {
-                        wire: Vec::new(),
-                        data: Vec::new(),
-                    });
-                    tee.wire.push(queue.clone());
+                    tee.get_or_insert_with(Tee::default).wire.push(queue.clone());
                     Some(queue)
                 }
             };

@@ -1,8 +1,11 @@
 //! What is changed on the way to the application: nothing, unless configured.
 
+pub(crate) mod links;
+
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
+use http::{HeaderName, HeaderValue, Request, Uri};
 use mynah_config::model::Forwarded;
 use mynah_http1::RequestHead;
 use mynah_http1::edit::forward_request;
@@ -25,6 +28,19 @@ impl UpstreamTarget {
         )
     }
 
+    /// A decoded head for this upstream.
+    pub(crate) fn forward_decoded(&self, mut request: Request<()>, route: &RouteEntry, peer: &Peer) -> Request<()> {
+        if let Some((name, value)) = self.forwarded(peer) {
+            extend(&mut request, name, &value);
+        }
+        if let Some(edit) = &route.upstream_path
+            && let Some(uri) = edit.apply_to(request.uri())
+        {
+            *request.uri_mut() = uri;
+        }
+        request
+    }
+
     /// The field that tells the client's address, if one does, and what it is extended by.
     pub(crate) fn forwarded(&self, peer: &Peer) -> Option<(&'static str, String)> {
         let client = peer.client.ip().to_canonical();
@@ -34,6 +50,26 @@ impl UpstreamTarget {
             Forwarded::Rfc7239 => Some(("Forwarded", format!("for={}", node(client, peer.client)))),
         }
     }
+}
+
+/// Adds a member to the last field of that name, or the field.
+fn extend(request: &mut Request<()>, name: &'static str, value: &str) {
+    let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
+        return;
+    };
+    let before: Vec<HeaderValue> = request.headers().get_all(&name).iter().cloned().collect();
+    let extended = match before.last().filter(|last| !last.is_empty()) {
+        Some(last) => [last.as_bytes(), b", ", value.as_bytes()].concat(),
+        None => value.as_bytes().to_vec(),
+    };
+    let Ok(extended) = HeaderValue::from_bytes(&extended) else {
+        return;
+    };
+    request.headers_mut().remove(&name);
+    for value in before.into_iter().rev().skip(1).rev() {
+        request.headers_mut().append(&name, value);
+    }
+    request.headers_mut().append(name, extended);
 }
 
 /// A node identifier (RFC 7239 §6).
@@ -49,5 +85,14 @@ impl PathEdit {
     pub(crate) fn apply<'a>(&self, path_and_query: &'a [u8]) -> Cow<'a, [u8]> {
         let rest = path_and_query.get(self.matched..).unwrap_or_default();
         Cow::Owned([self.replacement.as_bytes(), rest].concat())
+    }
+
+    /// The same of a decoded target. None when the result cannot be one, or there is no path.
+    fn apply_to(&self, uri: &Uri) -> Option<Uri> {
+        let mut parts = uri.clone().into_parts();
+        let path = parts.path_and_query.as_ref()?;
+        let path = self.apply(path.as_str().as_bytes()).into_owned();
+        parts.path_and_query = Some(path.as_slice().try_into().ok()?);
+        Uri::from_parts(parts).ok()
     }
 }

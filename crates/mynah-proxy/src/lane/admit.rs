@@ -11,9 +11,9 @@ use crate::worker::Worker;
 
 impl Lane {
     /// Takes a copy or says why it is shed; either way it is counted. Never waits.
-    pub(crate) fn admit(self: &Rc<Self>, worker: &Worker) -> Option<Ticket> {
+    pub(crate) fn admit(self: &Rc<Self>, worker: &Worker, http2: bool) -> Option<Ticket> {
         self.stats.copies.add(1);
-        match self.try_admit(worker) {
+        match self.try_admit(worker, http2) {
             Ok(ticket) => Some(ticket),
             Err(reason) => {
                 self.count(Outcome::Shed(reason));
@@ -22,7 +22,7 @@ impl Lane {
         }
     }
 
-    fn try_admit(self: &Rc<Self>, worker: &Worker) -> Result<Ticket, ShedReason> {
+    fn try_admit(self: &Rc<Self>, worker: &Worker, http2: bool) -> Result<Ticket, ShedReason> {
         if self.shut.get() {
             return Err(ShedReason::Shutdown);
         }
@@ -32,7 +32,7 @@ impl Lane {
             Admission::Probe => true,
             Admission::No => return Err(ShedReason::BreakerOpen),
         };
-        if let Err(reason) = self.within_bounds(worker, now) {
+        if let Err(reason) = self.within_bounds(worker, http2, now) {
             if probe {
                 self.breaker.borrow_mut().probe_cancelled(now.into_std());
             }
@@ -45,15 +45,16 @@ impl Lane {
             lane: self.clone(),
             started: now,
             probe,
+            http2,
             ended: false,
         })
     }
 
-    fn within_bounds(&self, worker: &Worker, now: Instant) -> Result<(), ShedReason> {
+    fn within_bounds(&self, worker: &Worker, http2: bool, now: Instant) -> Result<(), ShedReason> {
         if self.in_flight.get() >= self.max_in_flight {
             return Err(ShedReason::InFlight);
         }
-        self.has_connection(worker)?;
+        self.has_connection(worker, http2)?;
         let within_rate = self
             .rate
             .borrow_mut()
@@ -89,10 +90,16 @@ pub(crate) struct Ticket {
     lane: Rc<Lane>,
     pub(crate) started: Instant,
     probe: bool,
+    http2: bool,
     ended: bool,
 }
 
 impl Ticket {
+    /// Whether the copy leaves by HTTP/2.
+    pub(crate) fn http2(&self) -> bool {
+        self.http2
+    }
+
     /// Counts how the copy ended.
     pub(crate) fn finish(mut self, outcome: Outcome) {
         self.end(outcome);

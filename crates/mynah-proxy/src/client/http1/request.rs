@@ -384,11 +384,7 @@ impl Relay {
         }
         self.worker.stats.requests.add(1);
         self.deadline = None;
-        let kind = match head.method() {
-            b"HEAD" => RequestKind::Head,
-            b"CONNECT" => RequestKind::Connect,
-            _ => RequestKind::Other,
-        };
+        let kind = RequestKind::of(head.method());
         let upgrade = head.upgrade();
         let hold = upgrade || kind == RequestKind::Connect;
         let tee = tee::begin_http1(&self.worker, route, &view, behind);

@@ -1,0 +1,154 @@
+//! A client's HTTP/1 connection before an upstream that is spoken to in HTTP/2: one exchange after the other, decoded.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use bytes::Bytes;
+use http::Request;
+use mynah_http1::{Framing, RequestHead, RequestKind, Version};
+use tokio::time::{Instant, timeout};
+
+use crate::exchange::http1::{Incoming, Input, Output, Replying, decode_request};
+use crate::exchange::{self, Outcome, Reply, Source};
+use crate::route::DecodedView;
+use crate::stats::ProductionError;
+use crate::stream::Stream;
+use crate::tee;
+use crate::upstream::links::Links;
+use crate::worker::{Peer, Worker};
+
+/// What a head says about its exchange.
+struct Begun {
+    request: Request<()>,
+    body: Framing,
+    is_head: bool,
+    is_old: bool,
+    last: bool,
+}
+
+/// Serves a connection of which `read` has been read.
+pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, peer: Peer, read: Bytes) {
+    let scheme = if stream.is_tls() { "https" } else { "http" };
+    let links = Links::new(worker.clone(), peer, false);
+    let (reading, writing) = tokio::io::split(stream);
+    let mut connection = Some((Input::new(worker.clone(), reading, read), Output::new(writing)));
+    while let Some((mut input, mut output)) = connection.take() {
+        let head = match next_head(&worker, &links, &mut input).await {
+            Ok(Some(head)) => head,
+            Ok(None) => return,
+            Err((error, status)) => {
+                worker.stats.error(error);
+                let _ = output.write(super::error_response(status)).await;
+                return;
+            }
+        };
+        let begun = match begin(&worker, &head, scheme) {
+            Ok(begun) => begun,
+            Err(status) => {
+                worker.stats.error(ProductionError::BadRequest);
+                let _ = output.write(super::error_response(status)).await;
+                return;
+            }
+        };
+        connection = exchange(&worker, &links, peer, begun, input, output).await;
+    }
+}
+
+/// The next head; none when the client, the upstream or a drain has ended the connection between requests.
+async fn next_head(
+    worker: &Rc<Worker>,
+    links: &Links,
+    input: &mut Input,
+) -> Result<Option<Bytes>, (ProductionError, u16)> {
+    let limit = worker.snapshot().head_timeout;
+    let idle = poll_fn(|cx| {
+        let head = input.poll_head(cx);
+        if head.is_ready() {
+            return head.map(Some);
+        }
+        if input.has_begun() {
+            return Poll::Ready(None);
+        }
+        if links.poll_ended(cx) || worker.is_draining() {
+            return Poll::Ready(Some(Ok(None)));
+        }
+        Poll::Pending
+    })
+    .await;
+    let head = match idle {
+        Some(head) => head,
+        None => match timeout(limit, poll_fn(|cx| input.poll_head(cx))).await {
+            Ok(head) => head,
+            Err(_) => return Err((ProductionError::HeadTimeout, 408)),
+        },
+    };
+    head.map_err(|status| (ProductionError::BadRequest, status))
+}
+
+fn begin(worker: &Rc<Worker>, bytes: &Bytes, scheme: &str) -> Result<Begun, u16> {
+    let mut fields = worker.take_fields();
+    let begun = RequestHead::parse(bytes, &mut fields, &worker.snapshot().limits)
+        .map_err(|error| error.status())
+        .and_then(|head| {
+            let kind = RequestKind::of(head.method());
+            if kind == RequestKind::Connect {
+                // A tunnel has no place in this translation.
+                return Err(501);
+            }
+            Ok(Begun {
+                request: decode_request(&head, scheme).ok_or(400_u16)?,
+                body: head.body(),
+                is_head: kind == RequestKind::Head,
+                is_old: head.version() == Version::Http10,
+                last: !head.persistent(),
+            })
+        });
+    worker.return_fields(fields);
+    begun
+}
+
+/// One exchange. The connection, if another can follow.
+async fn exchange(
+    worker: &Rc<Worker>,
+    links: &Links,
+    peer: Peer,
+    begun: Begun,
+    input: Input,
+    output: Output,
+) -> Option<(Input, Output)> {
+    worker.stats.requests.add(1);
+    let started = Instant::now();
+    let has_body = !matches!(begun.body, Framing::None | Framing::Length(0));
+    let last = begun.last || worker.is_draining();
+    let mut reply = Reply::Http1(Box::new(Replying::new(output, begun.is_head, begun.is_old, last)));
+    let snapshot = worker.snapshot();
+    let view = DecodedView {
+        request: &begun.request,
+        client: peer.client.ip(),
+        http2: false,
+    };
+    let route = snapshot.route(&view);
+    let tee = tee::decoded::begin(worker, route, &view, has_body);
+    let request = route.upstream.forward_decoded(begun.request, route, &peer);
+    let incoming = Incoming::new(input, begun.body);
+    let (mut input, mut source) = if has_body {
+        (None, Some(Source::Http1(incoming)))
+    } else {
+        (incoming.into_input(), None)
+    };
+    let (status, outcome) = match links.call(&route.upstream, request, has_body).await {
+        Ok(call) => exchange::run(call, &mut source, &mut reply, tee).await,
+        Err(error) => {
+            reply.refuse(error).await;
+            (Some(error.status()), Outcome::Failed(Some(error)))
+        }
+    };
+    worker.stats.exchange(status, outcome, started.elapsed());
+    if let Some(Source::Http1(incoming)) = source {
+        input = incoming.into_input();
+    }
+    let Reply::Http1(reply) = reply else { return None };
+    let complete = outcome == Outcome::Complete;
+    input.zip(reply.into_output()).filter(|_| complete)
+}
