@@ -4,7 +4,7 @@ CARGO ?= cargo
 # Tools that a recipe needs, at versions that work together.
 DENY_VERSION := 0.20.2
 
-.PHONY: help test fmt fmt-check lint doc docs docs-check deny advisories peers demo
+.PHONY: help test fmt fmt-check lint doc docs docs-check deny advisories peers monitoring demo
 
 help: ## lists the recipes
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,9 @@ advisories: ## known vulnerabilities of dependencies; fetches the advisory datab
 peers: ## tests against nginx, curl, Node, gRPC and a browser; installs them (Debian, as root)
 	e2e/install-peers
 	$(CARGO) test -p mynah --test peers -- --ignored
+
+monitoring: ## Prometheus rules and Grafana dashboard; installs promtool (Debian, as root)
+	monitoring/check
 
 demo: ## shows Mynah at work
 	$(CARGO) run --release -- demo

@@ -181,10 +181,12 @@ impl Mynah {
 
     /// Its metrics now.
     pub async fn metrics(&self) -> Result<Metrics, String> {
-        let page = get(self.admin, "/metrics")
-            .await
-            .map_err(|error| format!("/metrics: {error}"))?;
-        Ok(Metrics::parse(&page))
+        Ok(Metrics::parse(&self.page("/metrics").await?))
+    }
+
+    /// What its admin address answers, head and body.
+    pub async fn page(&self, path: &str) -> Result<String, String> {
+        get(self.admin, path).await.map_err(|error| format!("{path}: {error}"))
     }
 
     /// Waits until its metrics satisfy a condition, and returns them; they are the error if they do not in time.
