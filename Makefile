@@ -4,7 +4,7 @@ CARGO ?= cargo
 # Tools that a recipe needs, at versions that work together.
 DENY_VERSION := 0.20.2
 
-.PHONY: help test fmt fmt-check lint doc docs docs-check deny advisories peers monitoring demo
+.PHONY: help test fmt fmt-check lint doc docs docs-check deny advisories peers monitoring demo bench
 
 help: ## lists the recipes
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,3 +47,6 @@ monitoring: ## Prometheus rules and Grafana dashboard; installs promtool (Debian
 
 demo: ## shows Mynah at work
 	$(CARGO) run --release -- demo
+
+bench: ## measures Mynah beside nginx, Envoy and Traefik; installs them (Debian, as root); see bench/run for parts of it
+	bench/run
