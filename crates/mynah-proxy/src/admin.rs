@@ -1,4 +1,6 @@
-//! The admin address: metrics and health, on the control thread.
+//! The admin address: metrics, health and the dashboard, on the control thread.
+
+mod dashboard;
 
 use std::convert::Infallible;
 use std::net::TcpListener;
@@ -61,7 +63,8 @@ fn answer(request: &Request<Incoming>, stats: &Stats, stop: &StopHandle) -> Resp
         "/healthz" => text(StatusCode::OK, "ok\n"),
         "/readyz" if stop.is_draining() => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
         "/readyz" => text(StatusCode::OK, "ready\n"),
-        _ => text(StatusCode::NOT_FOUND, "here are /metrics, /healthz and /readyz\n"),
+        path => dashboard::file(path)
+            .unwrap_or_else(|| text(StatusCode::NOT_FOUND, "here are /, /metrics, /healthz and /readyz\n")),
     }
 }
 
