@@ -3,15 +3,18 @@
 mod decoded;
 pub(crate) mod http1;
 mod http2;
+pub(crate) mod wire;
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use mynah_config::model::Alpn;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -105,6 +108,22 @@ impl Drop for Open {
         }
         self.worker.deregister(self.key);
     }
+}
+
+/// How long a connection that Mynah closes is read on, so that the client sees the response and not a reset.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Ends a connection for sending, and reads it on for a while.
+async fn linger(worker: &Worker, mut stream: Stream) {
+    let reading = async {
+        let _ = stream.shutdown().await;
+        while let Ok(bytes) = poll_fn(|cx| worker.poll_read(cx, &mut stream)).await {
+            if bytes.is_empty() {
+                return;
+            }
+        }
+    };
+    let _ = timeout(LINGER, reading).await;
 }
 
 /// A response in Mynah's own words, after which the connection is closed.

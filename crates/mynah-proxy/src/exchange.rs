@@ -9,16 +9,18 @@ pub(crate) mod http1;
 pub(crate) mod http2;
 
 use std::future::{Future as _, poll_fn};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
 use h2::Reason;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Request, Response};
+use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep};
 
 use crate::stats::ProductionError;
 use crate::tee::Tee;
+use crate::upstream::links::Busy;
 
 /// A part of a body.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub(crate) enum Part {
 pub(crate) enum Broken {
     /// The peer reset the stream.
     Reset(Reason),
+    /// The connection is ending, and the peer has not looked at this stream: whoever asked may ask again (RFC 9113 §8.7).
+    Unprocessed,
     /// The connection is gone.
     Lost,
     /// What came is not what it should be.
@@ -45,9 +49,8 @@ pub(crate) enum Broken {
 impl From<h2::Error> for Broken {
     fn from(error: h2::Error) -> Self {
         match error.reason() {
-            Some(reason) if error.is_reset() => Self::Reset(reason),
-            // The peer did not process this stream, and whoever asked may ask again (RFC 9113 §8.7).
-            Some(_) if error.is_go_away() && error.is_remote() => Self::Reset(Reason::REFUSED_STREAM),
+            Some(reason) if error.is_reset() && !error.is_library() => Self::Reset(reason),
+            Some(_) if error.is_go_away() && error.is_remote() => Self::Unprocessed,
             Some(_) => Self::Malformed,
             None => Self::Lost,
         }
@@ -59,6 +62,7 @@ impl Broken {
     fn reason(self) -> Reason {
         match self {
             Self::Reset(reason) => reason,
+            Self::Unprocessed => Reason::REFUSED_STREAM,
             Self::Lost | Self::Malformed => Reason::INTERNAL_ERROR,
         }
     }
@@ -75,6 +79,18 @@ impl Source {
         match self {
             Self::Http1(incoming) => incoming.poll_next(cx),
             Self::Http2(stream) => http2::poll_next(stream, cx),
+        }
+    }
+
+    /// Whether what came was found malformed, after its stream has ended early.
+    fn is_malformed(&mut self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        loop {
+            match self.poll_next(&mut cx) {
+                Poll::Ready(Ok(Part::Data(_, false))) => {}
+                Poll::Ready(Err(broken)) => return broken == Broken::Malformed,
+                Poll::Ready(Ok(_)) | Poll::Pending => return false,
+            }
         }
     }
 
@@ -214,11 +230,15 @@ impl Pending {
 
 /// A request on its way to an upstream.
 pub(crate) struct Call {
-    /// Where its body goes, if it has one.
+    /// Where its body goes. One without a body has it too in HTTP/2, to be reset by.
     pub(crate) sink: Option<Sink>,
     pub(crate) pending: Pending,
     /// Time from the end of the request to the head of the response.
     pub(crate) response_timeout: Option<Duration>,
+    /// The request, when its connection may turn out to have been closed before any of it was processed.
+    pub(crate) again: Option<Box<Request<()>>>,
+    /// Counts it as under way on its connection.
+    pub(crate) busy: Option<Busy>,
 }
 
 /// Where a response goes.
@@ -257,6 +277,14 @@ impl Reply {
         }
     }
 
+    /// Whether the client has received a 1xx response.
+    fn has_begun(&self) -> bool {
+        match self {
+            Self::Http1(reply) => reply.has_begun(),
+            Self::Http2(reply) => reply.has_begun(),
+        }
+    }
+
     /// Says that there will be no response, or no more of it.
     async fn fail(&mut self, status: u16, reason: Reason) {
         match self {
@@ -266,14 +294,19 @@ impl Reply {
     }
 
     /// The upstream reset the request's stream.
-    fn reset(&mut self, reason: Reason) {
+    async fn reset(&mut self, reason: Reason) {
         match self {
-            Self::Http1(reply) => reply.abort(),
-            Self::Http2(reply) => reply.reset(reason),
+            Self::Http1(reply) => reply.fail(ProductionError::UpstreamClosed.status()).await,
+            Self::Http2(reply) => {
+                // A reset throws away what still waits to be sent: let that go first.
+                yield_now().await;
+                reply.reset(reason);
+            }
         }
     }
 
     pub(crate) async fn refuse(&mut self, error: ProductionError) {
+        yield_now().await;
         self.fail(error.status(), Reason::INTERNAL_ERROR).await;
     }
 }
@@ -287,17 +320,22 @@ pub(crate) enum Outcome {
     Failed(Option<ProductionError>),
 }
 
-/// Carries one exchange to its end. The status of the response, if there was one, and how it ended.
-pub(crate) async fn run(
-    call: Call,
-    source: &mut Option<Source>,
-    reply: &mut Reply,
-    tee: Option<Box<Tee>>,
-) -> (Option<u16>, Outcome) {
+/// What an exchange came to.
+pub(crate) enum Ran {
+    /// The status of the response, if there was one, and how it ended.
+    With(Option<u16>, Outcome),
+    /// The upstream has not processed it: nothing has been said to the client, and this is to be sent again.
+    Again(Box<Request<()>>),
+}
+
+/// Carries one exchange to its end.
+pub(crate) async fn run(call: Call, source: &mut Option<Source>, reply: &mut Reply, tee: Option<Box<Tee>>) -> Ran {
     let Call {
         mut sink,
         pending,
         response_timeout,
+        again,
+        busy,
     } = call;
     let mut status = None;
     let end = carry(
@@ -309,6 +347,7 @@ pub(crate) async fn run(
         &mut status,
     )
     .await;
+    drop(busy);
     let outcome = match end {
         Ok(()) => {
             if let Some(Sink::Http1(outgoing)) = sink {
@@ -317,35 +356,23 @@ pub(crate) async fn run(
             Outcome::Complete
         }
         Err(End::Client(broken)) => {
+            let malformed = source.as_mut().is_some_and(Source::is_malformed);
+            let broken = if malformed { Broken::Malformed } else { broken };
             if let Some(sink) = &mut sink {
-                sink.reset(broken.reason());
+                yield_now().await;
+                sink.reset(match broken {
+                    Broken::Reset(reason) => reason,
+                    _ => Reason::CANCEL,
+                });
             }
-            reply.reset(broken.reason());
-            let error = match broken {
-                Broken::Malformed => ProductionError::BadRequest,
-                _ => ProductionError::ClientAborted,
-            };
-            Outcome::Failed(Some(error))
-        }
-        Err(End::Upstream(Broken::Reset(reason))) => {
-            reply.reset(reason);
-            // After a whole response, and for streams never processed, a reset is not an error.
-            let error = match reason {
-                Reason::NO_ERROR | Reason::REFUSED_STREAM | Reason::CANCEL => None,
-                _ if status.is_some() => Some(ProductionError::Truncated),
-                _ => Some(ProductionError::UpstreamClosed),
-            };
-            Outcome::Failed(error)
+            client_ended(broken, reply, &mut status).await
         }
         Err(End::Upstream(broken)) => {
-            let error = match (status, broken) {
-                (_, Broken::Malformed) => ProductionError::BadResponse,
-                (Some(_), _) => ProductionError::Truncated,
-                (None, _) => ProductionError::UpstreamClosed,
-            };
-            reply.refuse(error).await;
-            status = status.or(Some(error.status()));
-            Outcome::Failed(Some(error))
+            let unsaid = status.is_none() && !reply.has_begun();
+            if let Some(request) = again.filter(|request| unsaid && may_repeat(request, broken)) {
+                return Ran::Again(request);
+            }
+            upstream_ended(broken, reply, &mut status).await
         }
         Err(End::Timeout) => {
             if let Some(sink) = &mut sink {
@@ -357,7 +384,53 @@ pub(crate) async fn run(
             Outcome::Failed(Some(error))
         }
     };
-    (status, outcome)
+    Ran::With(status, outcome)
+}
+
+/// Whether a request that ended like this was not processed, or may be twice (RFC 9110 §9.2.2).
+fn may_repeat(request: &Request<()>, broken: Broken) -> bool {
+    match broken {
+        Broken::Unprocessed => true,
+        Broken::Lost => request.method().is_idempotent(),
+        Broken::Reset(_) | Broken::Malformed => false,
+    }
+}
+
+async fn client_ended(broken: Broken, reply: &mut Reply, status: &mut Option<u16>) -> Outcome {
+    match (broken, &mut *reply) {
+        (Broken::Malformed, Reply::Http1(http1)) => {
+            let error = ProductionError::BadRequest;
+            if status.is_none() {
+                *status = Some(error.status());
+            }
+            http1.fail(error.status()).await;
+            Outcome::Failed(Some(error))
+        }
+        // The connection has reset the stream, and counts it.
+        (Broken::Malformed, Reply::Http2(_)) => Outcome::Failed(None),
+        (_, Reply::Http1(http1)) => {
+            http1.abort();
+            Outcome::Failed(Some(ProductionError::ClientAborted))
+        }
+        (_, Reply::Http2(_)) => Outcome::Failed(Some(ProductionError::ClientAborted)),
+    }
+}
+
+async fn upstream_ended(broken: Broken, reply: &mut Reply, status: &mut Option<u16>) -> Outcome {
+    let error = match (*status, broken) {
+        (_, Broken::Malformed) => ProductionError::BadResponse,
+        (Some(_), _) => ProductionError::Truncated,
+        (None, _) => ProductionError::UpstreamClosed,
+    };
+    let told = matches!(reply, Reply::Http2(_));
+    match broken {
+        Broken::Reset(_) | Broken::Unprocessed => reply.reset(broken.reason()).await,
+        Broken::Lost | Broken::Malformed => reply.refuse(error).await,
+    }
+    if !(told && matches!(broken, Broken::Reset(_) | Broken::Unprocessed)) {
+        *status = status.or(Some(error.status()));
+    }
+    Outcome::Failed(Some(error))
 }
 
 /// What ended an exchange early.
@@ -396,8 +469,13 @@ async fn carry(
         if !sent {
             match request.as_mut().poll(cx) {
                 Poll::Ready(Err(Cut::Source(broken))) => return Poll::Ready(Err(End::Client(broken))),
-                // The upstream wants no more of it. What it says is told by the response, or was.
+                // The response is whole and the upstream wants no more of the request: neither does Mynah, and says so by
+                // dropping the stream.
+                Poll::Ready(Err(Cut::Sink(Broken::Reset(Reason::NO_ERROR) | Broken::Lost))) if received => {
+                    return Poll::Ready(Ok(()));
+                }
                 Poll::Ready(Err(Cut::Sink(broken))) if received => return Poll::Ready(Err(End::Upstream(broken))),
+                // What it says is told by the response.
                 Poll::Ready(_) => {
                     sent = true;
                     timed = timer();

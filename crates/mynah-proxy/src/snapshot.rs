@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mynah_config::model::{Credentials, Endpoint, HostPolicy, Route};
+use mynah_config::model::{Connections, Credentials, Endpoint, HostPolicy, Route};
 use mynah_core::{CopyRewrite, CredentialPolicy, HostEdit, MARKER, PathMatch, RequestView, RewriteSpec, RouteMatch};
 
 use crate::lane::Lane;
@@ -34,6 +34,18 @@ pub(crate) struct RouteEntry {
 /// An upstream; one for each worker, so that routes are compared by address.
 pub(crate) struct UpstreamTarget {
     pub(crate) plan: Arc<UpstreamPlan>,
+}
+
+impl UpstreamTarget {
+    /// Whether it is spoken to in HTTP/2 for a client that speaks HTTP/2 or, if false, HTTP/1.
+    pub(crate) fn speaks_http2(&self, client_http2: bool) -> bool {
+        crate::connect::speaks_http2(self.plan.upstream.protocol, client_http2)
+    }
+
+    /// Whether client connections share its connections.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.plan.upstream.connections == Connections::Shared
+    }
 }
 
 /// The part of a path that a route's prefix matched, replaced.

@@ -22,8 +22,9 @@ use tokio_util::io::poll_read_buf;
 
 use crate::listener;
 use crate::plan::Plan;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, UpstreamTarget};
 use crate::stats::WorkerStats;
+use crate::upstream::links::Link;
 
 /// Room for a read: large enough that a big body costs few system calls.
 const READ_ROOM: usize = 64 * 1024;
@@ -60,6 +61,8 @@ pub(crate) struct Worker {
     strained: Cell<Option<Instant>>,
     held: Cell<usize>,
     held_limit: usize,
+    /// Upstream connections that client connections share.
+    shared: RefCell<Vec<Rc<Link>>>,
 }
 
 impl Worker {
@@ -77,6 +80,7 @@ impl Worker {
             strained: Cell::new(None),
             held: Cell::new(0),
             held_limit: plan.held_per_worker(),
+            shared: RefCell::default(),
         }
     }
 
@@ -164,6 +168,19 @@ impl Worker {
     pub(crate) fn release(&self, bytes: usize) {
         self.held.set(self.held.get() - bytes);
         self.stats.held_bytes.set(self.held.get() as i64);
+    }
+
+    /// The connections to an upstream whose connections are shared.
+    pub(crate) fn shared_link(&self, target: &Rc<UpstreamTarget>) -> Rc<Link> {
+        let mut shared = self.shared.borrow_mut();
+        if let Some(link) = shared.iter().find(|link| Rc::ptr_eq(link.target(), target)) {
+            return link.clone();
+        }
+        // An upstream that only its link knows belongs to a configuration of the past.
+        shared.retain(|link| Rc::strong_count(link.target()) > 1);
+        let link = Link::new(target.clone());
+        shared.push(link.clone());
+        link
     }
 
     /// Enters a client connection's task among those that a drain wakes.

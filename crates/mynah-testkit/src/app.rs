@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, Request, Response, Version};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
@@ -154,7 +155,14 @@ async fn answer(
         Err(_) => seen.complete = false,
     }
     let length = seen.body.len().to_string();
+    let head = seen.method == Method::HEAD;
     memory.add(seen);
+    if head {
+        // In HTTP/2 hyper would send what there must not be.
+        let mut response = Response::new(Full::default().map_err(|never: Infallible| match never {}).boxed());
+        response.headers_mut().insert(CONTENT_LENGTH, length.len().into());
+        return Ok(response);
+    }
     Ok(Response::new(
         Full::from(length).map_err(|never| match never {}).boxed(),
     ))

@@ -9,8 +9,9 @@ use http::Request;
 use mynah_http1::{Framing, RequestHead, RequestKind, Version};
 use tokio::time::{Instant, timeout};
 
+use super::linger;
 use crate::exchange::http1::{Incoming, Input, Output, Replying, decode_request};
-use crate::exchange::{self, Outcome, Reply, Source};
+use crate::exchange::{Outcome, Reply, Source};
 use crate::route::DecodedView;
 use crate::stats::ProductionError;
 use crate::stream::Stream;
@@ -32,26 +33,33 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, peer: Peer, read: 
     let scheme = if stream.is_tls() { "https" } else { "http" };
     let links = Links::new(worker.clone(), peer, false);
     let (reading, writing) = tokio::io::split(stream);
-    let mut connection = Some((Input::new(worker.clone(), reading, read), Output::new(writing)));
-    while let Some((mut input, mut output)) = connection.take() {
+    let mut connection = Some((Input::new(worker.clone(), reading, read), Output::new(writing, None)));
+    while let Some((mut input, output)) = connection.take() {
         let head = match next_head(&worker, &links, &mut input).await {
             Ok(Some(head)) => head,
             Ok(None) => return,
             Err((error, status)) => {
                 worker.stats.error(error);
-                let _ = output.write(super::error_response(status)).await;
-                return;
+                return refuse(&worker, input, output, status).await;
             }
         };
         let begun = match begin(&worker, &head, scheme) {
             Ok(begun) => begun,
             Err(status) => {
                 worker.stats.error(ProductionError::BadRequest);
-                let _ = output.write(super::error_response(status)).await;
-                return;
+                return refuse(&worker, input, output, status).await;
             }
         };
         connection = exchange(&worker, &links, peer, begun, input, output).await;
+    }
+}
+
+/// Says why there is no response, and ends the connection.
+async fn refuse(worker: &Worker, input: Input, mut output: Output, status: u16) {
+    if output.write(super::error_response(status)).await.is_ok()
+        && let Some(stream) = input.rejoin(output)
+    {
+        linger(worker, stream).await;
     }
 }
 
@@ -135,20 +143,27 @@ async fn exchange(
     let (mut input, mut source) = if has_body {
         (None, Some(Source::Http1(incoming)))
     } else {
-        (incoming.into_input(), None)
+        (Some(incoming.into_input()), None)
     };
-    let (status, outcome) = match links.call(&route.upstream, request, has_body).await {
-        Ok(call) => exchange::run(call, &mut source, &mut reply, tee).await,
-        Err(error) => {
-            reply.refuse(error).await;
-            (Some(error.status()), Outcome::Failed(Some(error)))
-        }
-    };
+    let target = route.upstream.clone();
+    let (status, outcome) = links.carry(&target, request, &mut source, &mut reply, tee).await;
     worker.stats.exchange(status, outcome, started.elapsed());
-    if let Some(Source::Http1(incoming)) = source {
-        input = incoming.into_input();
-    }
     let Reply::Http1(reply) = reply else { return None };
-    let complete = outcome == Outcome::Complete;
-    input.zip(reply.into_output()).filter(|_| complete)
+    let read_whole = match source {
+        Some(Source::Http1(incoming)) => {
+            let whole = incoming.is_whole();
+            input = Some(incoming.into_input());
+            whole
+        }
+        _ => true,
+    };
+    if outcome == Outcome::Complete && read_whole && !reply.last {
+        return input.zip(reply.into_output());
+    }
+    if let (Some(input), (Some(output), true)) = (input, reply.into_last_output())
+        && let Some(stream) = input.rejoin(output)
+    {
+        linger(worker, stream).await;
+    }
+    None
 }

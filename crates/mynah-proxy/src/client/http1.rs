@@ -23,6 +23,7 @@ use mynah_http1::{BodyDecoder, HeadScanner, RequestKind};
 use tokio::io::AsyncWrite;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::LINGER;
 use crate::connect::{ConnectError, connect_upstream_first};
 use crate::out::Out;
 use crate::snapshot::UpstreamTarget;
@@ -31,8 +32,6 @@ use crate::stream::Stream;
 use crate::tee::Tee;
 use crate::worker::{Peer, Worker};
 
-/// How long a connection that Mynah closes is read on, so that the client sees the response and not a reset.
-const LINGER: Duration = Duration::from_secs(2);
 /// How long the other side may keep a connection open that one side has closed while nothing is under way.
 const HALF_CLOSED: Duration = Duration::from_secs(10);
 /// How long an idle connection is kept once a drain has begun, for a request that is already on its way.

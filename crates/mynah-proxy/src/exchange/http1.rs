@@ -1,10 +1,11 @@
 //! The HTTP/1 side of an exchange: bytes to decoded heads and bodies, and back.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
@@ -15,6 +16,7 @@ use super::{Answer, Broken, Part, Sink, Source};
 use crate::out::Out;
 use crate::stream::Stream;
 use crate::tee::DecodedBody;
+use crate::upstream::links::Descriptor;
 use crate::worker::Worker;
 
 /// Fields that belong to one connection, and those that say how an HTTP/1 message is framed.
@@ -26,6 +28,11 @@ const OF_THE_CONNECTION: [HeaderName; 6] = [
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];
+
+/// Whether a field may stand behind a body: one that frames or routes the message may not (RFC 9110 §6.5.1).
+fn is_trailer(name: &HeaderName) -> bool {
+    name != header::CONTENT_LENGTH && name != header::HOST && !OF_THE_CONNECTION.contains(name)
+}
 
 /// The reading half of a connection, and what was read too much.
 pub(crate) struct Input {
@@ -50,12 +57,16 @@ impl Input {
         !self.unread.is_empty()
     }
 
+    /// Brings the two halves of a connection together.
+    pub(crate) fn rejoin(self, output: Output) -> Option<Stream> {
+        let same = self.half.is_pair_of(&output.half);
+        same.then(|| self.half.unsplit(output.half))
+    }
+
     /// Whether an idle connection is still open and has nothing to say.
-    pub(crate) async fn is_quiet(&mut self) -> bool {
-        if self.has_begun() {
-            return false;
-        }
-        poll_fn(|cx| Poll::Ready(self.worker.poll_read(cx, &mut self.half).is_pending())).await
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        !self.has_begun() && self.worker.poll_read(&mut cx, &mut self.half).is_pending()
     }
 
     /// The next head. None when the stream ends before it; an error says with which status it is refused.
@@ -111,15 +122,20 @@ impl Incoming {
     /// The body has been passed on whole.
     pub(super) fn finish(mut self) {
         if let Some(keep) = self.keep.take()
-            && let Some(input) = self.into_input()
+            && self.is_whole()
         {
-            keep.input(input);
+            keep.input(self.input);
         }
     }
 
-    /// The connection, if the body was read to its end and another message can follow.
-    pub(crate) fn into_input(self) -> Option<Input> {
-        self.decoder.is_ended().then_some(self.input)
+    /// Whether the body was read to its end.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.decoder.is_ended()
+    }
+
+    /// The connection, wherever in the body it is.
+    pub(crate) fn into_input(self) -> Input {
+        self.input
     }
 
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Part, Broken>> {
@@ -146,7 +162,13 @@ impl Incoming {
                 .into_iter()
                 .map(|range| Part::Data(self.input.unread.slice(range), false));
             self.parts.extend(data);
-            self.parts.extend(body.trailers.map(Part::Trailers));
+            let trailers = body.trailers.map(|mut trailers| {
+                OF_THE_CONNECTION.iter().for_each(|name| {
+                    trailers.remove(name);
+                });
+                Part::Trailers(trailers)
+            });
+            self.parts.extend(trailers);
             self.input.unread.advance(len);
         }
     }
@@ -156,13 +178,16 @@ impl Incoming {
 pub(crate) struct Output {
     half: WriteHalf<Stream>,
     out: Out,
+    /// An upstream connection's; a client's has been counted.
+    _descriptor: Option<Descriptor>,
 }
 
 impl Output {
-    pub(crate) fn new(half: WriteHalf<Stream>) -> Self {
+    pub(crate) fn new(half: WriteHalf<Stream>, descriptor: Option<Descriptor>) -> Self {
         Self {
             half,
             out: Out::default(),
+            _descriptor: descriptor,
         }
     }
 
@@ -184,6 +209,8 @@ enum Outwards {
     /// As long as the head says, or up to the end of the stream.
     Plain,
     Chunked,
+    /// There is none, whatever comes.
+    Nothing,
 }
 
 /// A body that goes out.
@@ -208,6 +235,8 @@ impl Outgoing {
 
     pub(super) async fn data(&mut self, data: Bytes, last: bool) -> Result<(), Broken> {
         match self.framing {
+            Outwards::Nothing if !data.is_empty() => return Err(Broken::Malformed),
+            Outwards::Nothing => {}
             Outwards::Plain => self.output.out.push(data),
             // An empty chunk would be the last.
             Outwards::Chunked if data.is_empty() => {}
@@ -226,7 +255,10 @@ impl Outgoing {
     pub(super) async fn end(&mut self, trailers: Option<HeaderMap>) -> Result<(), Broken> {
         if self.framing == Outwards::Chunked {
             let mut end = b"0\r\n".to_vec();
-            write_fields(trailers.unwrap_or_default().iter(), &mut end);
+            write_fields(
+                trailers.unwrap_or_default().iter().filter(|(name, _)| is_trailer(name)),
+                &mut end,
+            );
             end.extend_from_slice(b"\r\n");
             self.output.out.push(Bytes::from(end));
         }
@@ -318,10 +350,13 @@ fn write_fields<'a>(fields: impl Iterator<Item = (&'a HeaderName, &'a HeaderValu
 /// A request's head as it would come by HTTP/2. None for targets and methods that HTTP/2 cannot say.
 pub(crate) fn decode_request(head: &RequestHead<'_>, scheme: &str) -> Option<Request<()>> {
     let path = match head.path_and_query() {
-        Some(b"") => b"/",
-        Some(path) => path,
-        None => head.target(),
+        Some(b"") => Cow::Borrowed(&b"/"[..]),
+        // An absolute target may have a query and no path.
+        Some(path) if path[0] == b'?' => Cow::Owned([b"/", path].concat()),
+        Some(path) => Cow::Borrowed(path),
+        None => Cow::Borrowed(head.target()),
     };
+    let path = &*path;
     let uri = match head.host().filter(|host| !host.is_empty()) {
         Some(host) => Uri::builder()
             .scheme(scheme)
@@ -402,7 +437,14 @@ impl Keep {
         let mut halves = self.halves.borrow_mut();
         match std::mem::take(&mut *halves) {
             // Bytes that nobody asked for make a connection unfit.
-            (Some(input), Some(output)) if !input.has_begun() => self.idle.borrow_mut().push((input, output)),
+            (Some(input), Some(output)) if !input.has_begun() => {
+                let mut idle = self.idle.borrow_mut();
+                // The one that has waited longest may have been closed.
+                if idle.first_mut().is_some_and(|(input, _)| !input.is_quiet()) {
+                    idle.remove(0);
+                }
+                idle.push((input, output));
+            }
             (Some(_), Some(_)) => {}
             incomplete => *halves = incomplete,
         }
@@ -487,6 +529,8 @@ pub(crate) struct Replying {
     /// This is the last response of the connection.
     pub(crate) last: bool,
     begun: bool,
+    /// A 1xx response has gone.
+    hinted: bool,
 }
 
 impl Replying {
@@ -498,7 +542,12 @@ impl Replying {
             is_old,
             last,
             begun: false,
+            hinted: false,
         }
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun || self.hinted
     }
 
     /// The connection, if the response was whole and another can follow.
@@ -510,7 +559,19 @@ impl Replying {
         output.filter(|_| !self.last)
     }
 
+    /// The connection as it is, and whether the client has been told something whole.
+    pub(crate) fn into_last_output(self) -> (Option<Output>, bool) {
+        match self.sink {
+            Some(Sink::Http1(outgoing)) => {
+                let whole = outgoing.whole;
+                (Some(outgoing.output), whole)
+            }
+            _ => (self.output, true),
+        }
+    }
+
     pub(super) async fn interim(&mut self, response: &Response<()>) -> Result<(), Broken> {
+        self.hinted = true;
         match &mut self.output {
             Some(output) if !self.is_old => output.write(encode_response(response, &[])).await,
             _ => Ok(()),
@@ -525,7 +586,7 @@ impl Replying {
         let sized = response.headers().contains_key(header::CONTENT_LENGTH);
         let bodiless = self.is_head || matches!(response.status().as_u16(), 204 | 304);
         let mut more: Vec<(&str, &str)> = Vec::new();
-        let mut framing = Outwards::Plain;
+        let mut framing = if bodiless { Outwards::Nothing } else { Outwards::Plain };
         if !sized && !bodiless {
             if !has_body {
                 more.push(("content-length", "0"));
@@ -555,7 +616,7 @@ impl Replying {
         Ok(())
     }
 
-    pub(super) async fn fail(&mut self, status: u16) {
+    pub(crate) async fn fail(&mut self, status: u16) {
         self.last = true;
         if !self.begun
             && let Some(output) = &mut self.output
@@ -578,7 +639,13 @@ fn encode_response(response: &Response<()>, more: &[(&str, &str)]) -> Vec<u8> {
     out.push(b' ');
     out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
     out.extend_from_slice(b"\r\n");
-    write_fields(response.headers().iter(), &mut out);
+    // Where there is no body, its length would be that of another message (RFC 9110 §8.6).
+    let unsized_status = status.is_informational() || status == StatusCode::NO_CONTENT;
+    let fields = response.headers().iter();
+    write_fields(
+        fields.filter(|(name, _)| !(unsized_status && *name == header::CONTENT_LENGTH)),
+        &mut out,
+    );
     for (name, value) in more {
         field(name, value.as_bytes(), &mut out);
     }

@@ -2,15 +2,21 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::client::ResponseFuture;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+
+use crate::client::wire::Watch;
 
 use super::{Answer, Broken, Part, Sink, Source};
+
+/// A last part up to this size is handed over without waiting for room.
+const SMALL: usize = 16 * 1024;
 
 /// The next part of a body.
 pub(super) fn poll_next(stream: &mut RecvStream, cx: &mut Context<'_>) -> Poll<Result<Part, Broken>> {
@@ -30,6 +36,9 @@ pub(super) fn poll_next(stream: &mut RecvStream, cx: &mut Context<'_>) -> Poll<R
 
 /// Sends data as the peer's windows allow.
 pub(crate) async fn send(stream: &mut SendStream<Bytes>, mut data: Bytes, last: bool) -> Result<(), Broken> {
+    if last && data.len() <= SMALL {
+        return stream.send_data(data, true).map_err(Broken::from);
+    }
     loop {
         let room = if data.is_empty() {
             0
@@ -66,14 +75,26 @@ async fn refused(stream: &mut SendStream<Bytes>) -> Broken {
 /// The next 1xx response, or the response.
 pub(super) fn poll_answer(future: &mut ResponseFuture, cx: &mut Context<'_>) -> Poll<Result<Answer, Broken>> {
     match future.poll_informational(cx) {
+        // In HTTP/2 nothing is switched (RFC 9113 §8.6).
+        Poll::Ready(Some(Ok(response))) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            return Poll::Ready(Err(Broken::Malformed));
+        }
         Poll::Ready(Some(Ok(response))) => return Poll::Ready(Ok(Answer::Interim(response))),
         Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error.into())),
         Poll::Ready(None) | Poll::Pending => {}
     }
     let (head, body) = ready!(Pin::new(future).poll(cx))?.into_parts();
     let response = Response::from_parts(head, ());
+    if several_lengths(response.headers()) {
+        return Poll::Ready(Err(Broken::Malformed));
+    }
     let source = (!body.is_end_stream()).then_some(Source::Http2(body));
     Poll::Ready(Ok(Answer::Final(response, source)))
+}
+
+/// Whether a message says its length more than once.
+pub(crate) fn several_lengths(headers: &HeaderMap) -> bool {
+    headers.get_all(header::CONTENT_LENGTH).iter().nth(1).is_some()
 }
 
 /// A response to a client.
@@ -81,18 +102,28 @@ pub(crate) struct Replying {
     respond: SendResponse<Bytes>,
     pub(super) sink: Option<Sink>,
     begun: bool,
+    /// A 1xx response has gone.
+    hinted: bool,
+    watch: Rc<Watch>,
 }
 
 impl Replying {
-    pub(crate) fn new(respond: SendResponse<Bytes>) -> Self {
+    pub(crate) fn new(respond: SendResponse<Bytes>, watch: Rc<Watch>) -> Self {
         Self {
             respond,
             sink: None,
             begun: false,
+            hinted: false,
+            watch,
         }
     }
 
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun || self.hinted
+    }
+
     pub(super) fn interim(&mut self, response: Response<()>) -> Result<(), Broken> {
+        self.hinted = true;
         self.respond.send_informational(response).map_err(Broken::from)
     }
 
@@ -113,7 +144,7 @@ impl Replying {
         })
     }
 
-    pub(super) fn fail(&mut self, status: u16, reason: Reason) {
+    pub(crate) fn fail(&mut self, status: u16, reason: Reason) {
         if self.begun {
             return self.reset(reason);
         }
@@ -128,6 +159,7 @@ impl Replying {
     }
 
     pub(super) fn reset(&mut self, reason: Reason) {
+        self.watch.expect(reason);
         match &mut self.sink {
             Some(sink) => sink.reset(reason),
             None => self.respond.send_reset(reason),

@@ -1,7 +1,7 @@
 //! curl, over every protocol that it speaks.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use mynah_testkit::app::{App, Seen, mirror, upstream};
@@ -16,6 +16,15 @@ use crate::server::Nginx;
 
 /// A large upload.
 const UPLOAD: usize = 64 << 20;
+
+/// A listener's TLS with a certificate for `localhost`, which is in the file `certificate`.
+pub(crate) fn self_signed(directory: &Path) -> String {
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (directory.join("certificate"), directory.join("key"));
+    fs::write(&certificate, cert.pem()).unwrap();
+    fs::write(&key, signing_key.serialize_pem()).unwrap();
+    format!("{{certificate: '{}', key: '{}'}}", certificate.display(), key.display())
+}
 
 /// Runs curl, and returns version and status of each transfer. Bodies go where the arguments say.
 pub(crate) async fn curl(args: &[&str]) -> Vec<String> {
@@ -61,13 +70,7 @@ impl Around {
     async fn patient(tls: bool) -> Self {
         let (upstream, mirror) = (upstream().await, mirror().await);
         let directory = tempfile::tempdir().unwrap();
-        let listener_tls = tls.then(|| {
-            let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-            let (certificate, key) = (directory.path().join("certificate"), directory.path().join("key"));
-            fs::write(&certificate, cert.pem()).unwrap();
-            fs::write(&key, signing_key.serialize_pem()).unwrap();
-            format!("{{certificate: '{}', key: '{}'}}", certificate.display(), key.display())
-        });
+        let listener_tls = tls.then(|| self_signed(directory.path()));
         Self {
             mynah: patient_mynah(
                 directory.path(),
@@ -157,6 +160,9 @@ fn essence(request: &Seen) -> String {
 /// Requests of many sorts, in one go and over as few connections as curl likes.
 async fn many_sorts(around: &Around, protocol: &str, version: &str) {
     let nowhere = "/dev/null";
+    // Curl is known to fail when it uses such a connection again.
+    let apart = protocol == "--http2-prior-knowledge";
+    let mut said = Vec::new();
     let mut curl = around.curl(&[]);
     let sorts: [&[&str]; 7] = [
         &["/plain?a=b&c=%20#fragment"],
@@ -176,7 +182,10 @@ async fn many_sorts(around: &Around, protocol: &str, version: &str) {
         ],
     ];
     for (n, sort) in sorts.iter().enumerate() {
-        if n > 0 {
+        if apart && n > 0 {
+            let next = around.curl(&[]);
+            said.extend(run(std::mem::replace(&mut curl, next)).await.drain(..1));
+        } else if n > 0 {
             curl.args(["--next", "--silent", "--write-out", "%{http_version} %{http_code}\n"]);
             if around.scheme == "https" {
                 curl.arg("--cacert").arg(around.file("certificate"));
@@ -185,11 +194,12 @@ async fn many_sorts(around: &Around, protocol: &str, version: &str) {
         curl.args([protocol, "--output", nowhere])
             .arg(around.url(sort[0]))
             .args(&sort[1..]);
-        if n == 0 {
+        if n == 0 || apart {
             curl.args(["--write-out", "%{http_version} %{http_code}\n"]);
         }
     }
-    assert_eq!(run(curl).await[..7], vec![format!("{version} 200"); 7]);
+    said.extend(run(curl).await);
+    assert_eq!(said[..7], vec![format!("{version} 200"); 7]);
     let seen = around.same_on_both_sides(7).await;
     assert!(seen.iter().any(|request| request.target == "/plain?a=b&c=%20"));
 }

@@ -3,8 +3,8 @@
 use mynah_testkit::binary::Mynah;
 use mynah_testkit::raw::End;
 
-use crate::curl::curl;
-use crate::harness::{mynah, settled_with_every_copy, settled_without_errors};
+use crate::curl::{curl, self_signed};
+use crate::harness::{mynah, patient_mynah, settled_with_every_copy, settled_without_errors};
 use crate::server::Nginx;
 
 /// The logs of both, when both have logged so many requests, are the same; copies carry the marker, requests do not.
@@ -82,9 +82,13 @@ async fn nginx_behind_and_beside_logs_what_mynah_counts() {
 #[ignore = "needs nginx, curl, node, chromium: make peers"]
 async fn nginx_behind_and_beside_logs_what_mynah_counts_over_http2() {
     let (upstream, mirror) = (Nginx::start_http2(), Nginx::start_http2());
-    let mynah = mynah(upstream.address(), mirror.address()).await;
-    let at = |path: &str| format!("http://{}{path}", mynah.address());
-    let over = ["--http2-prior-knowledge", "-o", "/dev/null"];
+    let directory = tempfile::tempdir().unwrap();
+    // Under TLS curl uses a connection for many requests; without, its own HTTP/2 fails from the second on.
+    let tls = self_signed(directory.path());
+    let mynah = patient_mynah(directory.path(), upstream.address(), mirror.address(), Some(&tls)).await;
+    let at = |path: &str| format!("https://localhost:{}{path}", mynah.address().port());
+    let certificate = directory.path().join("certificate");
+    let over = ["--http2", "--cacert", certificate.to_str().unwrap(), "-o", "/dev/null"];
 
     let gets = curl(&[&over[..], &["--parallel", &at("/small?n=[1-300]")]].concat()).await;
     assert_eq!(gets, vec!["2 200"; 300]);
