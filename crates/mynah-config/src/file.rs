@@ -23,6 +23,9 @@ pub(crate) use self::upstream::Upstream;
 use crate::model::{Alpn, Connections, Credentials, Forwarded, Protocol, ProxyProtocolVersion};
 use crate::value::Text;
 
+/// Stands for a secret.
+pub(crate) const HIDDEN: &str = "***";
+
 /// The schema keyword that names the property a single value stands for.
 pub(crate) const SHORT: &str = "x-short";
 

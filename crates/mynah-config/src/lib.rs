@@ -3,7 +3,8 @@
 //! In this order: `node` reads YAML into a tree that knows every place and puts environment variables in; `shape` holds
 //! the tree against the JSON Schema of the `file` types, so unknown keys, wrong kinds of value and unreadable values are
 //! all found at once; `validate` checks what goes beyond single values and builds the model. Flags become the same kind
-//! of tree, so that there is one validation. The schema also writes the reference that users read.
+//! of tree, so that there is one validation. The schema also writes the reference that users read. A [`Source`] can be read
+//! again, and [`watch`] tells when it is time to.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
 mod env;
@@ -15,8 +16,10 @@ mod node;
 mod path;
 mod reference;
 mod shape;
+mod source;
 mod validate;
 mod value;
+pub mod watch;
 
 use std::path::Path as FilePath;
 use std::{fs, io};
@@ -24,6 +27,7 @@ use std::{fs, io};
 pub use crate::error::{ConfigError, Errors};
 pub use crate::flags::Flags;
 pub use crate::reference::reference;
+pub use crate::source::{Loaded, Source};
 
 use crate::error::Origin;
 use crate::file::File;
@@ -43,7 +47,11 @@ pub fn load(path: &FilePath) -> Result<Config, Errors> {
 /// variables are replaced by their values.
 pub fn effective(path: &FilePath) -> Result<String, Errors> {
     let origin = Origin::File(path.to_owned());
-    let (mut file, config) = understand_text(&read(path, &origin)?, &origin)?;
+    let (file, config) = understand_text(&read(path, &origin)?, &origin)?;
+    effective_file(file, &config, &origin)
+}
+
+fn effective_file(mut file: File, config: &Config, origin: &Origin) -> Result<String, Errors> {
     file.workers = Some(config.workers as u32);
     file.routes.get_or_insert_with(|| {
         vec![file::Route {

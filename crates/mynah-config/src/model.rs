@@ -4,7 +4,7 @@
 //! could not work was refused with its place in the file. The file's own shape is in the module `file`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mynah_core::{ByteSize, Ratio, RouteMatch};
@@ -307,4 +307,36 @@ pub struct Limits {
     /// Client connections, over all workers; past it no more are accepted until one closes. None: as many as file
     /// descriptors allow.
     pub connections: Option<usize>,
+}
+
+impl Config {
+    /// The certificates, keys and authorities that it names.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let listeners = self.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+        let upstreams = self.upstreams.iter().map(|upstream| &upstream.tls);
+        let mirrors = self.mirrors.iter().map(|mirror| &mirror.tls);
+        listeners
+            .flat_map(ListenerTls::files)
+            .chain(upstreams.chain(mirrors).flat_map(ClientTls::files))
+    }
+}
+
+impl ListenerTls {
+    /// The files that it names.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        [Some(&self.certificate), Some(&self.key), self.client_ca.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(PathBuf::as_path)
+    }
+}
+
+impl ClientTls {
+    /// The files that it names.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        [&self.ca, &self.certificate, &self.key]
+            .into_iter()
+            .flatten()
+            .map(PathBuf::as_path)
+    }
 }
