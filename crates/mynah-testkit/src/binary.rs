@@ -47,6 +47,8 @@ pub enum Signal {
     Term,
     /// As from a terminal.
     Int,
+    /// Has the configuration read again.
+    Hangup,
     /// Ends without a last word.
     Kill,
     /// Stands still.
@@ -150,6 +152,19 @@ impl Mynah {
         self.output.text()
     }
 
+    /// Waits until it has printed this text, and returns everything that it has printed.
+    pub async fn says(&self, text: &str) -> Result<String, String> {
+        let wait = async {
+            while !self.output().contains(text) {
+                sleep(LOOK).await;
+            }
+        };
+        match timeout(PATIENCE, wait).await {
+            Ok(()) => Ok(self.output()),
+            Err(_) => Err(format!("never said {text:?}, but {}", self.output())),
+        }
+    }
+
     /// Its process id, while it runs.
     pub fn pid(&self) -> Option<u32> {
         self.child.id()
@@ -161,6 +176,7 @@ impl Mynah {
         let name = match signal {
             Signal::Term => "TERM",
             Signal::Int => "INT",
+            Signal::Hangup => "HUP",
             Signal::Kill => "KILL",
             Signal::Stop => "STOP",
             Signal::Continue => "CONT",

@@ -1,7 +1,10 @@
 //! Applications, mirrors, proxies and clients for the tests of Mynah.
 
 pub mod app;
+pub mod application;
 pub mod binary;
+pub mod caller;
 pub mod ill;
 pub mod program;
 pub mod raw;
+pub mod volume;

@@ -3,10 +3,10 @@
 use std::fs;
 use std::process::Command;
 
+use mynah_testkit::application::Application;
 use mynah_testkit::binary::Mynah;
 use mynah_testkit::raw::Collector;
 
-use crate::application::Application;
 use crate::harness::{ask, binary, client_of, mynah, receive, send, settled_without_errors};
 
 /// How often nothing must have changed before it is believed that nothing will.

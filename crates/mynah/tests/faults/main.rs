@@ -5,8 +5,6 @@
 //! of which there may be only those that a direct connection would have had as well.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod application;
-mod caller;
 mod client;
 mod descriptors;
 mod harness;

@@ -1,9 +1,9 @@
 //! The mirror dies.
 
+use mynah_testkit::application::Application;
+use mynah_testkit::caller::Load;
 use mynah_testkit::raw::{Collector, End, Ended};
 
-use crate::application::Application;
-use crate::caller::Load;
 use crate::harness::{accept, client_of, listener, mynah, receive, send, settled_without_errors};
 
 const HEAD: &str = "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n";

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use mynah_testkit::application::{Application, FIRST_HALF, SECOND_HALF};
 use mynah_testkit::binary::{Mynah, Signal};
+use mynah_testkit::caller::{Caller, Load};
 use mynah_testkit::raw::{Collector, End, Ended};
 use tokio::net::TcpStream;
 
-use crate::application::{Application, FIRST_HALF, SECOND_HALF};
-use crate::caller::{Caller, Load};
 use crate::harness::{PATIENCE, binary, client_of, mynah, receive, send, settled_without_errors};
 
 /// A client with half of its response.

@@ -1,9 +1,10 @@
 //! An application that can be held and killed.
 
 use std::net::SocketAddr;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
-use mynah_testkit::raw::{Read, Request, read_request};
+use crate::raw::{Read, Request, read_request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -12,43 +13,53 @@ use tokio::task::{JoinHandle, JoinSet};
 /// The response to what is not held.
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 /// The response to what is held: this at once, and the rest when it is released.
-pub(crate) const FIRST_HALF: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";
+pub const FIRST_HALF: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";
 /// See [`FIRST_HALF`].
-pub(crate) const SECOND_HALF: &[u8] = b" done";
+pub const SECOND_HALF: &[u8] = b" done";
 
 /// An HTTP/1 server on a port of its own: answers every request, those for `/held` by half until it is released, and
 /// those for `/silent` never. Its connections end with it.
-pub(crate) struct Application {
+pub struct Application {
     address: SocketAddr,
+    accepted: Arc<AtomicUsize>,
     released: watch::Sender<bool>,
     serving: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Application {
-    pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+    /// Starts it.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
         let released = watch::Sender::new(false);
-        let serving = tokio::spawn(serve(listener, released.clone()));
+        let accepted = Arc::<AtomicUsize>::default();
+        let serving = tokio::spawn(serve(listener, accepted.clone(), released.clone()));
         Self {
             address,
+            accepted,
             released,
             serving: Mutex::new(Some(serving)),
         }
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
+    /// Connections that it has accepted so far.
+    pub fn connections(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
     /// Lets the second halves go.
-    pub(crate) fn release(&self) {
+    pub fn release(&self) {
         self.released.send_replace(true);
     }
 
     /// Ends it with all its connections, in the middle of whatever they do.
-    pub(crate) fn kill(&self) {
-        if let Some(serving) = self.serving.lock().unwrap().take() {
+    pub fn kill(&self) {
+        if let Some(serving) = self.serving.lock().expect("nobody panics while holding it").take() {
             serving.abort();
         }
     }
@@ -60,10 +71,11 @@ impl Drop for Application {
     }
 }
 
-async fn serve(listener: TcpListener, released: watch::Sender<bool>) {
+async fn serve(listener: TcpListener, accepted: Arc<AtomicUsize>, released: watch::Sender<bool>) {
     // Aborted with this task when it is.
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
+        accepted.fetch_add(1, Ordering::Relaxed);
         connections.spawn(answer_all(stream, released.subscribe()));
     }
 }
