@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use http::Request;
 use mynah_config::model::{Mirror, SampleBy};
-use mynah_core::{CircuitBreaker, Diffusion, RateLimiter};
+use mynah_core::{CircuitBreaker, Diffusion, RateLimiter, ShedReason};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -36,9 +36,8 @@ pub(crate) struct Lane {
     pub(crate) diffusion: RefCell<Diffusion>,
     breaker: RefCell<CircuitBreaker>,
     rate: RefCell<Option<RateLimiter>>,
-    in_flight: Cell<usize>,
+    load: Rc<Load>,
     max_in_flight: usize,
-    connections: Cell<usize>,
     max_connections: usize,
     /// Every connection, the newest at the end.
     seats: RefCell<Vec<Rc<Seat>>>,
@@ -49,6 +48,17 @@ pub(crate) struct Lane {
     /// Which address is next.
     cursor: Cell<usize>,
     shut: Cell<bool>,
+    /// A new configuration has no use for it: what is under way ends, nothing follows.
+    retired: Cell<bool>,
+}
+
+/// What a mirror's bounds are about. A lane that takes another's place goes on with its load, so that the bounds hold for
+/// both together.
+#[derive(Default)]
+struct Load {
+    in_flight: Cell<usize>,
+    connections: Cell<usize>,
+    /// No copy is in flight any more.
     ended: Notify,
 }
 
@@ -57,20 +67,20 @@ pub(crate) struct Lane {
 pub(crate) struct Seat {
     copy: RefCell<Option<WireCopy>>,
     waker: RefCell<Option<Waker>>,
-    /// The connection is to be closed.
-    taken_away: Cell<bool>,
+    /// The connection is to be closed, and what it carries is shed for this reason.
+    taken_away: Cell<Option<ShedReason>>,
 }
 
 impl Seat {
-    fn take_away(&self) {
-        self.taken_away.set(true);
+    fn take_away(&self, why: ShedReason) {
+        self.taken_away.set(Some(why));
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
     }
 
     /// Whether the connection is to be closed; wakes the task when that changes, or a copy comes.
-    fn poll_taken_away(&self, cx: &Context<'_>) -> bool {
+    fn poll_taken_away(&self, cx: &Context<'_>) -> Option<ShedReason> {
         let mut waker = self.waker.borrow_mut();
         if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             *waker = Some(cx.waker().clone());
@@ -105,34 +115,37 @@ pub(crate) struct DecodedCopy {
 }
 
 impl Lane {
-    pub(crate) fn new(plan: Arc<MirrorPlan>, worker: usize, workers: usize) -> Rc<Self> {
+    /// A lane of one worker among so many. It goes on where `before`, an earlier lane to the same mirror, is.
+    pub(crate) fn new(plan: Arc<MirrorPlan>, worker: usize, workers: usize, before: Option<&Self>) -> Rc<Self> {
         let mirror = &plan.mirror;
         let share = |total: usize| (total / workers + usize::from(worker < total % workers)).max(1);
         // Workers start their error diffusion apart, so that few requests over many workers are not all copied.
         let phase = (worker as u64 * u64::from(mynah_core::Ratio::ONE.units()) / workers as u64) as u32;
+        let diffusion = before.map_or_else(|| Diffusion::new(phase), |lane| lane.diffusion.borrow().clone());
         let now = Instant::now().into_std();
-        Rc::new(Self {
+        let lane = Rc::new(Self {
             ratio: plan.ratio.clone(),
             stats: plan.stats[worker].clone(),
-            diffusion: RefCell::new(Diffusion::new(phase)),
+            diffusion: RefCell::new(diffusion),
             breaker: RefCell::new(CircuitBreaker::new(mirror.breaker.failures, mirror.breaker.open_for)),
             rate: RefCell::new(
                 mirror
                     .requests_per_second
                     .map(|rps| RateLimiter::new(rps / workers as f64, now)),
             ),
-            in_flight: Cell::new(0),
+            load: before.map(|lane| lane.load.clone()).unwrap_or_default(),
             max_in_flight: share(mirror.max_in_flight),
-            connections: Cell::new(0),
             max_connections: share(mirror.max_connections),
             seats: RefCell::default(),
             idle: RefCell::default(),
             links: RefCell::default(),
             cursor: Cell::new(worker),
             shut: Cell::new(false),
-            ended: Notify::new(),
+            retired: Cell::new(false),
             plan,
-        })
+        });
+        lane.show_breaker();
+        lane
     }
 
     pub(crate) fn mirror(&self) -> &Mirror {
@@ -191,7 +204,7 @@ impl Lane {
     }
 
     /// Whether a copy could be given to a connection now, idle or new.
-    fn has_connection(&self, worker: &Worker, http2: bool) -> Result<(), mynah_core::ShedReason> {
+    fn has_connection(&self, worker: &Worker, http2: bool) -> Result<(), ShedReason> {
         let open = if http2 {
             self.link_with_room().is_some()
         } else {
@@ -199,10 +212,10 @@ impl Lane {
         };
         if open {
             Ok(())
-        } else if self.connections.get() >= self.max_connections {
-            Err(mynah_core::ShedReason::Connections)
+        } else if self.load.connections.get() >= self.max_connections {
+            Err(ShedReason::Connections)
         } else if !worker.may_open_for_copies() {
-            Err(mynah_core::ShedReason::Descriptors)
+            Err(ShedReason::Descriptors)
         } else {
             Ok(())
         }
@@ -212,22 +225,29 @@ impl Lane {
     pub(crate) fn take_away_idle(&self, count: usize) -> usize {
         let mut idle = self.idle.borrow_mut();
         let kept = idle.len().saturating_sub(count);
-        let taken = idle.drain(kept..).map(|seat| seat.take_away()).count();
+        let reason = ShedReason::Descriptors;
+        let taken = idle.drain(kept..).map(|seat| seat.take_away(reason)).count();
         let links = self.links.borrow();
         let unused = links.iter().filter(|link| link.is_idle());
-        taken + unused.take(count - taken).map(|link| link.take_away()).count()
+        taken + unused.take(count - taken).map(|link| link.take_away(reason)).count()
     }
 
     /// Closes up to so many connections whose copies are under way, the newest first. How many.
     pub(crate) fn take_away_busy(&self, count: usize) -> usize {
         let seats = self.seats.borrow();
-        let busy = seats.iter().rev().filter(|seat| !seat.taken_away.get());
-        busy.take(count).map(|seat| seat.take_away()).count()
+        let busy = seats.iter().rev().filter(|seat| seat.taken_away.get().is_none());
+        busy.take(count)
+            .map(|seat| seat.take_away(ShedReason::Descriptors))
+            .count()
     }
 
     /// Connections that were taken away and are not closed yet.
     pub(crate) fn leaving(&self) -> usize {
-        self.seats.borrow().iter().filter(|seat| seat.taken_away.get()).count()
+        self.seats
+            .borrow()
+            .iter()
+            .filter(|seat| seat.taken_away.get().is_some())
+            .count()
     }
 
     /// Sheds everything from now on, and whatever is still under way.
@@ -236,10 +256,21 @@ impl Lane {
         self.take_away_idle(usize::MAX);
     }
 
+    /// Lets what is under way end, and closes each connection then.
+    pub(crate) fn retire(&self) {
+        self.retired.set(true);
+        self.take_away_idle(usize::MAX);
+    }
+
+    /// Whether connections wait for further copies.
+    fn keeps_connections(&self) -> bool {
+        !self.shut.get() && !self.retired.get()
+    }
+
     /// Waits until no copy is in flight.
     pub(crate) async fn copies_ended(&self) {
-        while self.in_flight.get() > 0 {
-            self.ended.notified().await;
+        while self.load.in_flight.get() > 0 {
+            self.load.ended.notified().await;
         }
     }
 
@@ -262,7 +293,8 @@ pub(crate) struct ConnectionSlot {
 
 impl ConnectionSlot {
     pub(crate) fn take(lane: &Rc<Lane>, worker: &Rc<Worker>) -> Self {
-        lane.connections.set(lane.connections.get() + 1);
+        let open = &lane.load.connections;
+        open.set(open.get() + 1);
         lane.stats.connections.add(1);
         worker.add_descriptors(1);
         let seat = Rc::<Seat>::default();
@@ -281,7 +313,8 @@ impl Drop for ConnectionSlot {
             .seats
             .borrow_mut()
             .retain(|seat| !Rc::ptr_eq(seat, &self.seat));
-        self.lane.connections.set(self.lane.connections.get() - 1);
+        let open = &self.lane.load.connections;
+        open.set(open.get() - 1);
         self.lane.stats.connections.add(-1);
         self.worker.return_descriptors(1);
     }

@@ -16,6 +16,7 @@ mod metrics;
 mod out;
 mod plan;
 pub mod proxy_protocol;
+mod reload;
 pub mod resolve;
 mod route;
 mod snapshot;
@@ -32,15 +33,20 @@ use std::sync::Arc;
 use std::thread;
 
 use mynah_config::model::Config;
+use mynah_config::{Loaded, Source};
 use tokio::runtime::{Builder, LocalOptions, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
-use crate::bind::BindError;
+use crate::bind::{BindError, Listeners};
 use crate::plan::Plan;
 pub use crate::plan::PlanError;
+use crate::reload::{Control, Requests};
+pub use crate::reload::{ReloadError, ReloadHandle, Report, Trigger};
 use crate::resolve::Resolver;
-pub use crate::stats::{LATENCY_BUCKETS_US, LatencyTotals, MirrorTotals, ProductionError, Side, Stats, Totals};
+pub use crate::stats::{
+    ConfigTotals, LATENCY_BUCKETS_US, LatencyTotals, MirrorTotals, ProductionError, Side, Stats, Totals,
+};
 use crate::worker::{Command, Unstarted};
 
 /// Why a proxy cannot start.
@@ -65,42 +71,47 @@ pub struct Bound {
     admin_address: SocketAddr,
     workers: Vec<Unstarted>,
     stop: StopHandle,
+    reload: ReloadHandle,
+    requests: Requests,
+    changes: Control,
     control: Runtime,
 }
 
-/// Makes every part of a proxy and binds every address.
+/// Makes every part of a proxy and binds every address. Its configuration changes only by [`ReloadHandle::apply`].
 pub fn build(config: Config) -> Result<Bound, StartError> {
+    let loaded = Loaded {
+        config,
+        shown: String::new(),
+        hash: String::new(),
+    };
+    build_from(None, loaded)
+}
+
+/// The same with what was loaded from a source, which is read again when it changes and on demand.
+pub fn build_from(source: Option<Source>, loaded: Loaded) -> Result<Bound, StartError> {
+    let config = loaded.config;
     let control = Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("mynah-control")
         .enable_all()
         .build()?;
-    let sockets = bind::listeners(&config)?;
+    let (listeners, sockets) = Listeners::default().change(&config)?;
     let admin = bind::admin(config.admin)?;
-    let listeners = sockets
-        .iter()
-        .zip(&config.listeners)
-        .map(|(s, l)| (s.address, l.tls.is_some()))
-        .collect();
-    let plan = Arc::new(Plan::load(config, &Resolver::new(control.handle().clone()))?);
+    let resolver = Resolver::new(control.handle().clone());
+    let plan = Arc::new(Plan::load(config, &resolver, None)?);
+    plan.publish();
     let mut commands = Vec::new();
-    let mut per_worker: Vec<Vec<TcpListener>> = (0..plan.config.workers).map(|_| Vec::new()).collect();
-    for socket in sockets {
-        per_worker
-            .iter_mut()
-            .zip(socket.sockets)
-            .for_each(|(worker, socket)| worker.push(socket));
-    }
-    let workers = per_worker
+    let workers = sockets
         .into_iter()
         .enumerate()
-        .map(|(id, listeners)| {
+        .map(|(id, sockets)| {
             let (sender, receiver) = mpsc::unbounded_channel();
             commands.push(sender);
             Unstarted {
                 id,
                 plan: plan.clone(),
-                listeners,
+                listeners: listeners.ids(),
+                sockets,
                 commands: receiver,
             }
         })
@@ -109,14 +120,27 @@ pub fn build(config: Config) -> Result<Bound, StartError> {
         commands: commands.into(),
         drains: Arc::default(),
     };
-    let admin_address = admin.local_addr()?;
+    let (reload, requests) = ReloadHandle::new();
     Ok(Bound {
+        listeners: listeners
+            .addresses()
+            .zip(plan.config.listeners.iter().map(|listener| listener.tls.is_some()))
+            .collect(),
+        changes: Control::new(
+            source,
+            loaded.hash,
+            resolver,
+            plan.clone(),
+            listeners,
+            stop.commands.clone(),
+        ),
+        admin_address: admin.local_addr()?,
         plan,
-        listeners,
         admin,
-        admin_address,
         workers,
         stop,
+        reload,
+        requests,
         control,
     })
 }
@@ -148,6 +172,8 @@ impl Bound {
         let stop = self.stop.clone();
         self.admin.set_nonblocking(true)?;
         self.control.spawn(admin::serve(self.admin, stats, stop.clone()));
+        let reload = self.reload.clone();
+        self.control.spawn(self.changes.run(self.reload, self.requests));
         let mut threads = Vec::new();
         for worker in self.workers {
             let name = format!("mynah-worker-{}", worker.id);
@@ -162,6 +188,7 @@ impl Bound {
         Ok(Running {
             threads,
             stop,
+            reload,
             _control: self.control,
         })
     }
@@ -187,6 +214,7 @@ impl Bound {
 pub struct Running {
     threads: Vec<thread::JoinHandle<io::Result<()>>>,
     stop: StopHandle,
+    reload: ReloadHandle,
     _control: Runtime,
 }
 
@@ -194,6 +222,11 @@ impl Running {
     /// What stops it.
     pub fn stop_handle(&self) -> StopHandle {
         self.stop.clone()
+    }
+
+    /// What has it read its configuration again.
+    pub fn reload_handle(&self) -> ReloadHandle {
+        self.reload.clone()
     }
 
     /// Waits until every worker has ended. Whether all of them ended well.

@@ -1,5 +1,6 @@
-//! Accepting clients: one loop for each worker and address, until a drain.
+//! Accepting clients: one loop for each worker and address, until a drain or until a new configuration has no such listener.
 
+use std::cell::RefCell;
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
@@ -21,8 +22,37 @@ const REST: Duration = Duration::from_millis(100);
 /// How long a handshake that has begun may take to end once no more are begun.
 const HANDSHAKE: Duration = Duration::from_millis(200);
 
+/// A listener as its loop and the worker share it.
+pub(crate) struct Entrance {
+    plan: RefCell<Arc<ListenerPlan>>,
+    stop: Notify,
+}
+
+impl Entrance {
+    pub(crate) fn new(plan: Arc<ListenerPlan>) -> Rc<Self> {
+        Rc::new(Self {
+            plan: RefCell::new(plan),
+            stop: Notify::new(),
+        })
+    }
+
+    /// Accepts by another plan from the next client on.
+    pub(crate) fn change(&self, plan: Arc<ListenerPlan>) {
+        self.plan.replace(plan);
+    }
+
+    /// Ends the loop.
+    pub(crate) fn stop(&self) {
+        self.stop.notify_one();
+    }
+
+    fn plan(&self) -> Arc<ListenerPlan> {
+        self.plan.borrow().clone()
+    }
+}
+
 /// Accepts until told to stop, then takes what the kernel has already completed and closes the listener.
-pub(crate) async fn accept(worker: Rc<Worker>, listener: TcpListener, plan: Arc<ListenerPlan>, stop: Rc<Notify>) {
+pub(crate) async fn accept(worker: Rc<Worker>, listener: TcpListener, entrance: Rc<Entrance>) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
@@ -30,13 +60,12 @@ pub(crate) async fn accept(worker: Rc<Worker>, listener: TcpListener, plan: Arc<
             return;
         }
     };
-    let mut stopped = std::pin::pin!(stop.notified());
-    stopped.as_mut().enable();
+    let mut stopped = std::pin::pin!(entrance.stop.notified());
     loop {
         tokio::select! {
             biased;
             () = &mut stopped => break,
-            () = room(&worker, &plan) => {}
+            () = room(&worker, &entrance) => {}
         }
         let accepted = tokio::select! {
             biased;
@@ -44,7 +73,7 @@ pub(crate) async fn accept(worker: Rc<Worker>, listener: TcpListener, plan: Arc<
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((tcp, address)) => begin(&worker, tcp, address, &plan),
+            Ok((tcp, address)) => begin(&worker, tcp, address, entrance.plan()),
             Err(error) => tokio::select! {
                 biased;
                 () = &mut stopped => break,
@@ -57,7 +86,7 @@ pub(crate) async fn accept(worker: Rc<Worker>, listener: TcpListener, plan: Arc<
     let _ = tokio::time::timeout(HANDSHAKE, async {
         loop {
             match listener.accept().await {
-                Ok((tcp, address)) => begin(&worker, tcp, address, &plan),
+                Ok((tcp, address)) => begin(&worker, tcp, address, entrance.plan()),
                 Err(_) => tokio::time::sleep(REST).await,
             }
         }
@@ -89,17 +118,19 @@ fn refuse_handshakes(listener: &tokio::net::TcpListener) {
 #[cfg(not(target_os = "linux"))]
 fn refuse_handshakes(_listener: &tokio::net::TcpListener) {}
 
-fn begin(worker: &Rc<Worker>, tcp: TcpStream, address: std::net::SocketAddr, plan: &Arc<ListenerPlan>) {
+fn begin(worker: &Rc<Worker>, tcp: TcpStream, address: std::net::SocketAddr, plan: Arc<ListenerPlan>) {
     worker.stats.accepted.add(1);
     let _ = tcp.set_nodelay(true);
     let guard = Descriptors::take(worker);
-    tokio::task::spawn_local(client::serve(worker.clone(), tcp, address, plan.clone(), guard));
+    tokio::task::spawn_local(client::serve(worker.clone(), tcp, address, plan, guard));
 }
 
 /// Waits until there is room for one more client.
-async fn room(worker: &Rc<Worker>, plan: &ListenerPlan) {
-    let has_room =
-        || worker.has_descriptors(DESCRIPTORS) && plan.connections.is_none_or(|limit| worker.connections() < limit);
+async fn room(worker: &Rc<Worker>, entrance: &Entrance) {
+    let has_room = || {
+        let limit = entrance.plan.borrow().connections;
+        worker.has_descriptors(DESCRIPTORS) && limit.is_none_or(|limit| worker.connections() < limit)
+    };
     if has_room() {
         return;
     }

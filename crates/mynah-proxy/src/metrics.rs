@@ -13,7 +13,9 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::stats::{LATENCY_BUCKETS_US, LatencyTotals, MirrorTotals, ProductionError, Side, Stats, Totals};
+use crate::stats::{
+    ConfigTotals, LATENCY_BUCKETS_US, LatencyTotals, MirrorTotals, ProductionError, Side, Stats, Totals,
+};
 
 /// The type of what [`expose`] returns.
 pub(crate) const CONTENT_TYPE: HeaderValue =
@@ -36,6 +38,7 @@ impl Collector for All {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Page(&mut encoder);
         production(&self.0, &mut page)?;
+        configuration(&self.0.config, &mut page)?;
         copies(&self.0.mirrors, &mut page)
     }
 }
@@ -84,6 +87,32 @@ fn production(totals: &Totals, page: &mut Page<'_, '_>) -> fmt::Result {
         "held_bytes",
         "Bytes held for copies, over all mirrors",
         [([], totals.held_bytes)],
+    )
+}
+
+fn configuration(config: &ConfigTotals, page: &mut Page<'_, '_>) -> fmt::Result {
+    page.counter(
+        "config_reloads",
+        "Reloads of the configuration; one that failed changed nothing",
+        [
+            ([("result", "success")], config.applied),
+            ([("result", "failure")], config.refused),
+        ],
+    )?;
+    page.gauge(
+        "config_last_reload_success_timestamp_seconds",
+        "When the running configuration was taken into use, at start or by a reload, in seconds since 1970",
+        [([], config.applied_at)],
+    )?;
+    page.gauge(
+        "config_generation",
+        "How many configurations have been taken into use, the first at start included",
+        [([], config.generation)],
+    )?;
+    page.gauge(
+        "config_info",
+        "Always 1; the hash of the running configuration's file, the same wherever the file is the same",
+        [([("hash", config.hash.as_str())], 1)],
     )
 }
 
@@ -185,7 +214,7 @@ impl Page<'_, '_> {
         let mut family = self
             .0
             .encode_descriptor("mirror_ratio", help, None, MetricType::Gauge)?;
-        for mirror in mirrors {
+        for mirror in mirrors.iter().filter(|mirror| mirror.configured) {
             let ratio = f64::from(mirror.ratio.units()) / f64::from(mynah_core::Ratio::ONE.units());
             ConstGauge::new(ratio).encode(family.encode_family(&[("mirror", mirror.name.as_str())])?)?;
         }

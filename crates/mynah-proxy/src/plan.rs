@@ -1,16 +1,20 @@
 //! What all workers have in common: the configuration with its certificates loaded, its names being resolved and its
 //! counters laid out. Immutable; each worker compiles its own [`crate::snapshot::Snapshot`] from it.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mynah_config::model::{Alpn, ClientTls, Config, Endpoint, Listener, Mirror, Upstream};
+use mynah_config::model::{Alpn, ClientTls, Config, Endpoint, Listener, ListenerTls, Mirror, Upstream};
 use rustls::ServerConfig;
 
 use crate::resolve::{Resolver, Target};
 use crate::stats::{MirrorEntry, MirrorStats, SharedRatio, Stats, WorkerStats};
 use crate::tls::{ClientTlsConfig, TlsError};
 
+/// Mirrors that are no more in the configuration and whose counters are still told.
+const REMEMBERED: usize = 256;
 /// File descriptors that belong to no connection: listeners, epoll, logs, the admin side.
 const OWN_DESCRIPTORS: usize = 64;
 
@@ -20,13 +24,14 @@ pub(crate) struct Plan {
     pub(crate) listeners: Vec<Arc<ListenerPlan>>,
     pub(crate) upstreams: Vec<Arc<UpstreamPlan>>,
     pub(crate) mirrors: Vec<Arc<MirrorPlan>>,
-    pub(crate) drain_timeout: Duration,
     pub(crate) stats: Stats,
+    entries: Arc<Vec<MirrorEntry>>,
     descriptors: usize,
 }
 
 /// A listener with its certificate.
 pub(crate) struct ListenerPlan {
+    secured: Option<(ListenerTls, Contents)>,
     pub(crate) tls: Option<Arc<ServerConfig>>,
     pub(crate) proxy_protocol: bool,
     pub(crate) head_timeout: Duration,
@@ -36,12 +41,15 @@ pub(crate) struct ListenerPlan {
 
 /// An upstream with its addresses.
 pub(crate) struct UpstreamPlan {
+    files: Contents,
     pub(crate) upstream: Upstream,
     pub(crate) peering: Peering,
 }
 
 /// A mirror with its addresses and counters.
 pub(crate) struct MirrorPlan {
+    files: Contents,
+    /// As configured; the ratio in force is the shared one.
     pub(crate) mirror: Mirror,
     pub(crate) ratio: Arc<SharedRatio>,
     pub(crate) stats: Vec<Arc<MirrorStats>>,
@@ -79,58 +87,55 @@ impl PlanError {
 }
 
 impl Plan {
-    /// Loads what the configuration names.
-    pub(crate) fn load(config: Config, resolver: &Resolver) -> Result<Self, PlanError> {
+    /// Loads what the configuration names. What is the same as `before` is taken from there, and goes on without a break:
+    /// the sessions of a certificate, the connections to an upstream, a mirror with all that is known of it.
+    pub(crate) fn load(config: Config, resolver: &Resolver, before: Option<&Self>) -> Result<Self, PlanError> {
         let workers = config.workers;
         let listeners = config
             .listeners
             .iter()
             .enumerate()
             .map(|(i, listener)| {
-                ListenerPlan::load(listener, &config).map_err(PlanError::at(format!("listeners[{i}].tls")))
+                ListenerPlan::load(listener, &config, before).map_err(PlanError::at(format!("listeners[{i}].tls")))
             })
             .map(|plan| plan.map(Arc::new))
             .collect::<Result<_, _>>()?;
         let upstreams = config
             .upstreams
             .iter()
-            .map(|upstream| UpstreamPlan::load(upstream, resolver).map_err(PlanError::at("upstream.tls")))
-            .map(|plan| plan.map(Arc::new))
+            .map(|upstream| UpstreamPlan::load(upstream, resolver, before).map_err(PlanError::at("upstream.tls")))
             .collect::<Result<_, _>>()?;
+        let stats = before.map_or_else(|| Stats::new(workers), |before| before.stats.clone());
+        let known = stats.mirrors.load_full();
         let mirrors: Vec<Arc<MirrorPlan>> = config
             .mirrors
             .iter()
             .map(|mirror| {
-                MirrorPlan::load(mirror, workers, resolver)
+                MirrorPlan::load(mirror, workers, resolver, before, &known)
                     .map_err(PlanError::at(format!("mirrors.{}.tls", mirror.name)))
             })
-            .map(|plan| plan.map(Arc::new))
             .collect::<Result<_, _>>()?;
-        let entries = mirrors
-            .iter()
-            .map(|m| MirrorEntry {
-                name: m.mirror.name.clone(),
-                ratio: m.ratio.clone(),
-                workers: m.stats.clone(),
-            })
-            .collect();
-        let stats = Stats {
-            workers: (0..workers).map(|_| Arc::new(WorkerStats::default())).collect(),
-            mirrors: Arc::new(arc_swap::ArcSwap::from_pointee(entries)),
-        };
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile)
             .current
             .unwrap_or(1 << 20) as usize;
         let descriptors = limit.saturating_sub(OWN_DESCRIPTORS).max(16 * workers);
         Ok(Self {
+            entries: Arc::new(entries(&mirrors, &known)),
             listeners,
             upstreams,
             mirrors,
-            drain_timeout: config.drain_timeout,
             stats,
             descriptors,
             config,
         })
+    }
+
+    /// Makes this the plan that the counters tell of, and its ratios those in force.
+    pub(crate) fn publish(&self) {
+        for (plan, mirror) in self.mirrors.iter().zip(&self.config.mirrors) {
+            plan.ratio.set(mirror.ratio);
+        }
+        self.stats.mirrors.store(self.entries.clone());
     }
 
     pub(crate) fn worker_stats(&self, id: usize) -> Arc<WorkerStats> {
@@ -146,10 +151,58 @@ impl Plan {
     }
 }
 
+/// Every mirror that is told of: those of the configuration, and then those that once were in it, so that no total ever
+/// goes backwards.
+fn entries(mirrors: &[Arc<MirrorPlan>], known: &[MirrorEntry]) -> Vec<MirrorEntry> {
+    let present = mirrors.iter().map(|m| MirrorEntry {
+        name: m.mirror.name.clone(),
+        ratio: m.ratio.clone(),
+        workers: m.stats.clone(),
+        configured: true,
+    });
+    let removed = |entry: &&MirrorEntry| mirrors.iter().all(|m| m.mirror.name != entry.name);
+    let past: Vec<_> = known.iter().filter(removed).collect();
+    let past = past[past.len().saturating_sub(REMEMBERED)..]
+        .iter()
+        .map(|entry| MirrorEntry {
+            configured: false,
+            ..(*entry).clone()
+        });
+    present.chain(past).collect()
+}
+
+/// What is in some files, as far as one needs to know whether it is still the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Contents(u64);
+
+impl Contents {
+    /// Reads them. A file that cannot be read is as different as any.
+    pub(crate) fn of<'f>(files: impl IntoIterator<Item = &'f Path>) -> Self {
+        let mut hasher = DefaultHasher::new();
+        for file in files {
+            std::fs::read(file).ok().hash(&mut hasher);
+        }
+        Self(hasher.finish())
+    }
+}
+
 impl ListenerPlan {
-    fn load(listener: &Listener, config: &Config) -> Result<Self, TlsError> {
-        let tls = listener.tls.as_ref().map(crate::tls::ServerTls::load).transpose()?;
+    fn load(listener: &Listener, config: &Config, before: Option<&Plan>) -> Result<Self, TlsError> {
+        let secured = listener.tls.clone().map(|tls| {
+            let contents = Contents::of(tls.files());
+            (tls, contents)
+        });
+        let known = before
+            .into_iter()
+            .flat_map(|before| &before.listeners)
+            .find(|known| known.secured == secured);
+        let tls = match (&secured, known) {
+            (None, _) => None,
+            (Some(_), Some(known)) => known.tls.clone(),
+            (Some((tls, _)), None) => Some(crate::tls::ServerTls::load(tls)?),
+        };
         Ok(Self {
+            secured,
             tls,
             proxy_protocol: listener.proxy_protocol,
             head_timeout: config.limits.head_timeout,
@@ -159,12 +212,20 @@ impl ListenerPlan {
 }
 
 impl UpstreamPlan {
-    fn load(upstream: &Upstream, resolver: &Resolver) -> Result<Self, TlsError> {
-        let peering = Peering::load(&upstream.url, &upstream.tls, RESOLVE_UPSTREAM, resolver)?;
-        Ok(Self {
-            peering,
+    fn load(upstream: &Upstream, resolver: &Resolver, before: Option<&Plan>) -> Result<Arc<Self>, TlsError> {
+        let files = Contents::of(upstream.tls.files());
+        let known = before
+            .into_iter()
+            .flat_map(|before| &before.upstreams)
+            .find(|known| known.upstream == *upstream && known.files == files);
+        if let Some(known) = known {
+            return Ok(known.clone());
+        }
+        Ok(Arc::new(Self {
+            peering: Peering::load(&upstream.url, &upstream.tls, RESOLVE_UPSTREAM, resolver)?,
+            files,
             upstream: upstream.clone(),
-        })
+        }))
     }
 }
 
@@ -172,13 +233,45 @@ impl UpstreamPlan {
 const RESOLVE_UPSTREAM: Duration = Duration::from_secs(5);
 
 impl MirrorPlan {
-    fn load(mirror: &Mirror, workers: usize, resolver: &Resolver) -> Result<Self, TlsError> {
-        Ok(Self {
-            ratio: Arc::new(SharedRatio::new(mirror.ratio)),
-            stats: (0..workers).map(|_| Arc::new(MirrorStats::default())).collect(),
+    fn load(
+        mirror: &Mirror,
+        workers: usize,
+        resolver: &Resolver,
+        before: Option<&Plan>,
+        known: &[MirrorEntry],
+    ) -> Result<Arc<Self>, TlsError> {
+        let files = Contents::of(mirror.tls.files());
+        let same = before
+            .into_iter()
+            .flat_map(|before| &before.mirrors)
+            .find(|known| known.is_for(mirror) && known.files == files);
+        if let Some(same) = same {
+            return Ok(same.clone());
+        }
+        // Whatever else is new: it has counted already.
+        let (ratio, stats) = match known.iter().find(|entry| entry.name == mirror.name) {
+            Some(entry) => (entry.ratio.clone(), entry.workers.clone()),
+            None => (
+                Arc::new(SharedRatio::new(mirror.ratio)),
+                (0..workers).map(|_| Arc::new(MirrorStats::default())).collect(),
+            ),
+        };
+        Ok(Arc::new(Self {
+            files,
+            ratio,
+            stats,
             peering: Peering::load(&mirror.url, &mirror.tls, mirror.resolve_interval, resolver)?,
             mirror: mirror.clone(),
-        })
+        }))
+    }
+
+    /// Whether nothing but the ratio is different.
+    fn is_for(&self, mirror: &Mirror) -> bool {
+        let with_its_ratio = Mirror {
+            ratio: mirror.ratio,
+            ..self.mirror.clone()
+        };
+        with_its_ratio == *mirror
     }
 }
 

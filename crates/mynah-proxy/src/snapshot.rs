@@ -1,6 +1,6 @@
 //! The running configuration as one worker sees it: routes compiled, lanes open.
 
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,9 @@ pub(crate) struct Snapshot {
     /// For what no route matches.
     otherwise: RouteEntry,
     lanes: Vec<Rc<Lane>>,
+    upstreams: Vec<Rc<UpstreamTarget>>,
+    /// Lanes that earlier configurations had, as long as there is something under way on them.
+    retired: Vec<Weak<Lane>>,
     pub(crate) limits: mynah_http1::Limits,
     pub(crate) head_timeout: Duration,
     pub(crate) pipelined: usize,
@@ -62,17 +65,35 @@ pub(crate) struct CopyTo {
 }
 
 impl Snapshot {
-    pub(crate) fn compile(plan: &Plan, worker: usize) -> Self {
+    /// Compiles a plan. What is the same as `before` is taken from there.
+    pub(crate) fn compile(plan: &Plan, worker: usize, before: Option<&Self>) -> Self {
         let config = &plan.config;
+        let former = || before.iter().flat_map(|before| before.all_lanes()).collect::<Vec<_>>();
         let lanes: Vec<_> = plan
             .mirrors
             .iter()
-            .map(|m| Lane::new(m.clone(), worker, config.workers))
+            .map(|m| {
+                let same = before.and_then(|before| before.lanes.iter().find(|lane| Arc::ptr_eq(&lane.plan, m)));
+                same.cloned().unwrap_or_else(|| {
+                    let former = former();
+                    let former = former.iter().find(|lane| lane.mirror().name == m.mirror.name);
+                    Lane::new(m.clone(), worker, config.workers, former.map(|lane| &**lane))
+                })
+            })
             .collect();
         let upstreams: Vec<_> = plan
             .upstreams
             .iter()
-            .map(|u| Rc::new(UpstreamTarget { plan: u.clone() }))
+            .map(|u| {
+                let same = before.and_then(|b| b.upstreams.iter().find(|target| Arc::ptr_eq(&target.plan, u)));
+                same.cloned()
+                    .unwrap_or_else(|| Rc::new(UpstreamTarget { plan: u.clone() }))
+            })
+            .collect();
+        let retired = former()
+            .into_iter()
+            .filter(|lane| !lanes.iter().any(|kept| Rc::ptr_eq(kept, lane)))
+            .map(|lane| Rc::downgrade(&lane))
             .collect();
         let otherwise = RouteEntry {
             matches: None,
@@ -89,6 +110,8 @@ impl Snapshot {
                 .collect(),
             otherwise,
             lanes,
+            upstreams,
+            retired,
             limits: mynah_http1::Limits {
                 request_line: limits.request_line.bytes() as usize,
                 head: limits.head.bytes() as usize,
@@ -106,26 +129,45 @@ impl Snapshot {
         self.routes.iter().find(matches).unwrap_or(&self.otherwise)
     }
 
+    /// Lets the lanes come to their end that the configuration has no use for any more.
+    pub(crate) fn retire_lanes(&self) {
+        self.retired
+            .iter()
+            .filter_map(Weak::upgrade)
+            .for_each(|lane| lane.retire());
+    }
+
+    /// Whether an upstream is still one of the configuration.
+    pub(crate) fn has_upstream(&self, target: &Rc<UpstreamTarget>) -> bool {
+        self.upstreams.iter().any(|upstream| Rc::ptr_eq(upstream, target))
+    }
+
+    /// Every lane, with those that are on their way out.
+    fn all_lanes(&self) -> impl Iterator<Item = Rc<Lane>> + '_ {
+        let retired = self.retired.iter().filter_map(Weak::upgrade);
+        self.lanes.iter().cloned().chain(retired)
+    }
+
     /// Gives so many file descriptors of mirror connections to production, if there are so many: those of idle ones, and
     /// then those of copies under way, which are shed.
     pub(crate) fn free_descriptors(&self, count: usize) {
-        let mut missing = count.saturating_sub(self.lanes.iter().map(|lane| lane.leaving()).sum());
-        for lane in &self.lanes {
+        let mut missing = count.saturating_sub(self.all_lanes().map(|lane| lane.leaving()).sum());
+        for lane in self.all_lanes() {
             missing -= lane.take_away_idle(missing);
         }
-        for lane in &self.lanes {
+        for lane in self.all_lanes() {
             missing -= lane.take_away_busy(missing);
         }
     }
 
     /// Ends every lane; what is under way is counted as shed when its task is dropped.
     pub(crate) fn shut_lanes(&self) {
-        self.lanes.iter().for_each(|lane| lane.shut());
+        self.all_lanes().for_each(|lane| lane.shut());
     }
 
     /// Waits until no copy is in flight.
     pub(crate) async fn copies_ended(&self) {
-        for lane in &self.lanes {
+        for lane in self.all_lanes() {
             lane.copies_ended().await;
         }
     }

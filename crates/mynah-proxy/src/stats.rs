@@ -18,6 +18,10 @@ use crate::exchange;
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
+    pub(crate) fn set(&self, n: u64) {
+        self.0.store(n, Relaxed);
+    }
+
     pub(crate) fn add(&self, n: u64) {
         self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);
     }
@@ -249,11 +253,13 @@ pub(crate) struct MirrorStats {
 }
 
 /// A mirror as every worker sees it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct MirrorEntry {
     pub(crate) name: String,
     pub(crate) ratio: Arc<SharedRatio>,
     pub(crate) workers: Vec<Arc<MirrorStats>>,
+    /// It is in the configuration; otherwise it once was.
+    pub(crate) configured: bool,
 }
 
 /// A mirror's ratio, readable by every worker and changed from outside.
@@ -263,6 +269,10 @@ pub(crate) struct SharedRatio(AtomicU32);
 impl SharedRatio {
     pub(crate) fn new(ratio: Ratio) -> Self {
         Self(AtomicU32::new(ratio.units()))
+    }
+
+    pub(crate) fn set(&self, ratio: Ratio) {
+        self.0.store(ratio.units(), Relaxed);
     }
 
     pub(crate) fn get(&self) -> Ratio {
@@ -275,6 +285,20 @@ impl SharedRatio {
 pub struct Stats {
     pub(crate) workers: Vec<Arc<WorkerStats>>,
     pub(crate) mirrors: Arc<ArcSwap<Vec<MirrorEntry>>>,
+    pub(crate) config: Arc<ConfigStats>,
+}
+
+/// What became of configurations. Written by the control thread.
+#[derive(Debug, Default)]
+pub(crate) struct ConfigStats {
+    pub(crate) applied: Counter,
+    pub(crate) refused: Counter,
+    /// Seconds since 1970 when the running configuration was taken into use.
+    pub(crate) applied_at: Counter,
+    /// From 1, one more with each configuration that is taken into use.
+    pub(crate) generation: Counter,
+    /// The hash of the running configuration's file; empty without a file.
+    pub(crate) hash: ArcSwap<String>,
 }
 
 /// Latencies, summed.
@@ -327,8 +351,25 @@ pub struct Totals {
     pub held_bytes: u64,
     /// Times that accepting paused.
     pub accept_paused: u64,
-    /// By mirror, in the order of the configuration.
+    /// By mirror, in the order of the configuration; and then those that were in an earlier one.
     pub mirrors: Vec<MirrorTotals>,
+    /// What became of configurations.
+    pub config: ConfigTotals,
+}
+
+/// What became of configurations.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConfigTotals {
+    /// Reloads whose configuration was taken into use.
+    pub applied: u64,
+    /// Reloads that were refused and changed nothing.
+    pub refused: u64,
+    /// Seconds since 1970 when the running configuration was taken into use.
+    pub applied_at: u64,
+    /// From 1, one more with each configuration that is taken into use.
+    pub generation: u64,
+    /// The hash of the running configuration's file, the same wherever the file is the same; empty without a file.
+    pub hash: String,
 }
 
 impl Totals {
@@ -348,6 +389,8 @@ impl Totals {
 pub struct MirrorTotals {
     /// Its name.
     pub name: String,
+    /// Whether the running configuration has it; an earlier one had it otherwise.
+    pub configured: bool,
     /// The ratio in force.
     pub ratio: Ratio,
     /// Requests that could be copied to it.
@@ -369,6 +412,14 @@ pub struct MirrorTotals {
 }
 
 impl Stats {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self {
+            workers: (0..workers).map(|_| Arc::default()).collect(),
+            mirrors: Arc::default(),
+            config: Arc::default(),
+        }
+    }
+
     /// Sums over all workers, now.
     pub fn totals(&self) -> Totals {
         let mut t = Totals::default();
@@ -387,7 +438,20 @@ impl Stats {
             w.latency.add_to(&mut t.latency);
         }
         t.mirrors = self.mirrors.load().iter().map(MirrorEntry::totals).collect();
+        t.config = self.config.totals();
         t
+    }
+}
+
+impl ConfigStats {
+    fn totals(&self) -> ConfigTotals {
+        ConfigTotals {
+            applied: self.applied.get(),
+            refused: self.refused.get(),
+            applied_at: self.applied_at.get(),
+            generation: self.generation.get(),
+            hash: self.hash.load().to_string(),
+        }
     }
 }
 
@@ -395,7 +459,8 @@ impl MirrorEntry {
     fn totals(&self) -> MirrorTotals {
         let mut t = MirrorTotals {
             name: self.name.clone(),
-            ratio: self.ratio.get(),
+            configured: self.configured,
+            ratio: if self.configured { self.ratio.get() } else { Ratio::ZERO },
             matched: 0,
             copies: 0,
             not_copied: [0; NotCopied::COUNT],

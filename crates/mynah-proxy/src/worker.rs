@@ -3,9 +3,12 @@
 //! A worker owns its listeners, connections, lanes and counters; nothing on a request's way is shared with another
 //! thread. What its tasks share among themselves is in [`Worker`], behind `Rc` and `Cell`.
 
+mod entrances;
+
 use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,7 +23,8 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
 
-use crate::listener;
+use self::entrances::Entrances;
+use crate::bind::{ListenerId, Socket};
 use crate::plan::Plan;
 use crate::snapshot::{Snapshot, UpstreamTarget};
 use crate::stats::WorkerStats;
@@ -38,10 +42,31 @@ const STRAIN: Duration = Duration::from_secs(1);
 /// What the control thread asks of a worker.
 #[derive(Debug)]
 pub(crate) enum Command {
+    /// Work by this configuration from now on.
+    Apply(Box<Update>),
     /// Accept no more, let production finish, then end.
     Drain,
     /// End now.
     Abort,
+}
+
+/// A configuration to be worked by.
+pub(crate) struct Update {
+    pub(crate) plan: Arc<Plan>,
+    /// The listeners, in the order of the plan.
+    pub(crate) listeners: Vec<ListenerId>,
+    /// The worker's sockets of those that are new.
+    pub(crate) sockets: Vec<Socket>,
+    /// Dropped when the configuration is in force.
+    pub(crate) applied: mpsc::Sender<Infallible>,
+    /// Dropped when the listeners are closed that are no more.
+    pub(crate) closed: mpsc::Sender<Infallible>,
+}
+
+impl std::fmt::Debug for Update {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Update").finish_non_exhaustive()
+    }
 }
 
 /// What the tasks of one worker share.
@@ -60,7 +85,7 @@ pub(crate) struct Worker {
     /// Until when copies open no connections, because the system refused production a descriptor.
     strained: Cell<Option<Instant>>,
     held: Cell<usize>,
-    held_limit: usize,
+    held_limit: Cell<usize>,
     /// Upstream connections that client connections share.
     shared: RefCell<Vec<Rc<Link>>>,
 }
@@ -69,7 +94,7 @@ impl Worker {
     fn new(plan: &Plan, id: usize) -> Self {
         Self {
             stats: plan.worker_stats(id),
-            snapshot: RefCell::new(Rc::new(Snapshot::compile(plan, id))),
+            snapshot: RefCell::new(Rc::new(Snapshot::compile(plan, id, None))),
             read: RefCell::new(BytesMut::new()),
             fields: RefCell::new(Vec::with_capacity(64)),
             draining: Cell::new(false),
@@ -79,9 +104,20 @@ impl Worker {
             descriptor_limit: plan.descriptors_per_worker(),
             strained: Cell::new(None),
             held: Cell::new(0),
-            held_limit: plan.held_per_worker(),
+            held_limit: Cell::new(plan.held_per_worker()),
             shared: RefCell::default(),
         }
+    }
+
+    /// Works by another plan from the next request on. What is under way ends as it began.
+    fn apply(&self, plan: &Plan, id: usize) {
+        let next = Rc::new(Snapshot::compile(plan, id, Some(&self.snapshot())));
+        self.held_limit.set(plan.held_per_worker());
+        self.snapshot.replace(next.clone());
+        next.retire_lanes();
+        self.shared.borrow_mut().retain(|link| next.has_upstream(link.target()));
+        // Whoever waits for room looks whether there is more now.
+        self.closed.notify_waiters();
     }
 
     /// The configuration in force.
@@ -156,7 +192,7 @@ impl Worker {
 
     /// Counts bytes as held for copies, unless the bound over all mirrors would be passed.
     pub(crate) fn hold(&self, bytes: usize) -> bool {
-        let fits = self.held.get() + bytes <= self.held_limit;
+        let fits = self.held.get() + bytes <= self.held_limit.get();
         if fits {
             self.held.set(self.held.get() + bytes);
             self.stats.held_bytes.set(self.held.get() as i64);
@@ -241,7 +277,9 @@ impl Drop for Held {
 pub(crate) struct Unstarted {
     pub(crate) id: usize,
     pub(crate) plan: Arc<Plan>,
-    pub(crate) listeners: Vec<TcpListener>,
+    /// The listeners, in the order of the plan.
+    pub(crate) listeners: Vec<ListenerId>,
+    pub(crate) sockets: Vec<Socket>,
     pub(crate) commands: mpsc::UnboundedReceiver<Command>,
 }
 
@@ -249,39 +287,50 @@ impl Unstarted {
     /// Serves until told to end. Runs where tasks can be spawned that stay on the current thread.
     pub(crate) async fn run(mut self) {
         let worker = Rc::new(Worker::new(&self.plan, self.id));
-        let stop = Rc::new(Notify::new());
-        let mut accepting = Vec::new();
-        for (listener, config) in self.listeners.drain(..).zip(&self.plan.listeners) {
-            accepting.push(tokio::task::spawn_local(listener::accept(
-                worker.clone(),
-                listener,
-                config.clone(),
-                stop.clone(),
-            )));
-        }
-        let drain = match self.commands.recv().await {
-            Some(Command::Drain) => true,
-            Some(Command::Abort) | None => false,
+        let mut entrances = Entrances::default();
+        entrances.open(&worker, std::mem::take(&mut self.sockets), &self.plan, &self.listeners);
+        let drain = loop {
+            match self.commands.recv().await {
+                Some(Command::Apply(update)) => {
+                    worker.apply(&update.plan, self.id);
+                    entrances.open(&worker, update.sockets, &update.plan, &update.listeners);
+                    entrances.close_others(&update.listeners, &update.closed);
+                    self.plan = update.plan;
+                    drop(update.applied);
+                }
+                Some(Command::Drain) => break true,
+                Some(Command::Abort) | None => break false,
+            }
         };
         // Listeners take what the kernel has already accepted for them before they close.
-        stop.notify_waiters();
+        let closing = entrances.close();
         if drain {
-            for task in accepting {
+            for task in closing {
                 let _ = task.await;
             }
             worker.drain();
-            let production = tokio::time::timeout(self.plan.drain_timeout, worker.drained());
+            let production = tokio::time::timeout(self.plan.config.drain_timeout, worker.drained());
             tokio::select! {
                 _ = production => {}
-                _ = self.commands.recv() => return worker.snapshot().shut_lanes(),
+                () = aborted(&mut self.commands) => return worker.snapshot().shut_lanes(),
             }
             let snapshot = worker.snapshot();
             tokio::select! {
                 _ = tokio::time::timeout(COPIES_GRACE, snapshot.copies_ended()) => {}
-                _ = self.commands.recv() => {}
+                () = aborted(&mut self.commands) => {}
             }
         }
         worker.snapshot().shut_lanes();
+    }
+}
+
+/// Waits until a worker that drains is to end at once. It does not work by another configuration any more.
+async fn aborted(commands: &mut mpsc::UnboundedReceiver<Command>) {
+    loop {
+        match commands.recv().await {
+            Some(Command::Apply(_) | Command::Drain) => {}
+            Some(Command::Abort) | None => return,
+        }
     }
 }
 

@@ -9,8 +9,7 @@ mod signals;
 mod startup;
 
 use anyhow::{Context, anyhow};
-use mynah_config::Flags;
-use mynah_config::model::Config;
+use mynah_config::{Flags, Source};
 
 use self::signals::Signals;
 use crate::cli::RunArgs;
@@ -20,14 +19,15 @@ use crate::{logging, output};
 /// Runs the proxy until it is told to stop.
 pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
     logging::start(&args.log.log_level, args.log.log_format)?;
-    let config = configuration(args)?;
+    let source = source(args);
+    let loaded = source.load().map_err(|errors| Failure::Refused(errors.to_string()))?;
     descriptors::raise_limit();
     // Before anything is printed: whoever reads the addresses may send a signal at once.
     let signals = Signals::catch().context("cannot catch signals")?;
-    let bound = mynah_proxy::build(config)?;
+    let bound = mynah_proxy::build_from(Some(source), loaded)?;
     output::print(&startup::lines(bound.config(), bound.listeners(), bound.admin()))?;
     let running = bound.start()?;
-    let hurried = signals.stop(running.stop_handle())?;
+    let hurried = signals.answer(running.stop_handle(), running.reload_handle())?;
     if !running.wait() {
         return Err(anyhow!("a worker ended early").into());
     }
@@ -38,17 +38,16 @@ pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn configuration(args: RunArgs) -> Result<Config, Failure> {
-    if let Some(file) = &args.config {
-        return mynah_config::load(file).map_err(|errors| Failure::Refused(errors.to_string()));
+fn source(args: RunArgs) -> Source {
+    if let Some(file) = args.config {
+        return Source::File(file);
     }
-    let flags = Flags {
+    Source::Flags(Flags {
         listen: args.listen.expect("required unless there is a file"),
         upstream: args.upstream.expect("required unless there is a file"),
         mirrors: args.mirror,
         ratio: args.ratio,
         workers: args.workers,
         admin: args.admin,
-    };
-    mynah_config::from_flags(flags).map_err(|errors| Failure::Refused(errors.to_string()))
+    })
 }

@@ -39,7 +39,7 @@ impl Lane {
             return Err(reason);
         }
         self.show_breaker();
-        self.in_flight.set(self.in_flight.get() + 1);
+        self.load.in_flight.set(self.load.in_flight.get() + 1);
         self.stats.in_flight.add(1);
         Ok(Ticket {
             lane: self.clone(),
@@ -51,7 +51,7 @@ impl Lane {
     }
 
     fn within_bounds(&self, worker: &Worker, http2: bool, now: Instant) -> Result<(), ShedReason> {
-        if self.in_flight.get() >= self.max_in_flight {
+        if self.load.in_flight.get() >= self.max_in_flight {
             return Err(ShedReason::InFlight);
         }
         self.has_connection(worker, http2)?;
@@ -67,7 +67,11 @@ impl Lane {
         self.stats.outcomes[outcome.index()].add(1);
     }
 
-    fn show_breaker(&self) {
+    pub(super) fn show_breaker(&self) {
+        if self.retired.get() {
+            // The mirror's present lane has a breaker of its own.
+            return;
+        }
         let state = match self.breaker.borrow().state() {
             BreakerState::Closed => 0,
             BreakerState::Open => 1,
@@ -108,7 +112,7 @@ impl Ticket {
     fn end(&mut self, outcome: Outcome) {
         self.ended = true;
         let lane = &self.lane;
-        lane.in_flight.set(lane.in_flight.get() - 1);
+        lane.load.in_flight.set(lane.load.in_flight.get() - 1);
         lane.stats.in_flight.add(-1);
         let now = Instant::now();
         {
@@ -129,8 +133,8 @@ impl Ticket {
             Outcome::Shed(_) => {}
         }
         lane.count(outcome);
-        if lane.in_flight.get() == 0 {
-            lane.ended.notify_waiters();
+        if lane.load.in_flight.get() == 0 {
+            lane.load.ended.notify_waiters();
         }
     }
 }

@@ -23,8 +23,8 @@ pub(super) async fn run(lane: Rc<Lane>, worker: Rc<Worker>, slot: ConnectionSlot
     let connected = {
         let mut connecting = pin!(connect_mirror(&lane.plan, &lane.cursor, false));
         poll_fn(|cx| {
-            if slot.seat.poll_taken_away(cx) {
-                return Poll::Ready(Err(TAKEN_AWAY));
+            if let Some(why) = slot.seat.poll_taken_away(cx) {
+                return Poll::Ready(Err(Outcome::Shed(why)));
             }
             connecting
                 .as_mut()
@@ -42,9 +42,6 @@ pub(super) async fn run(lane: Rc<Lane>, worker: Rc<Worker>, slot: ConnectionSlot
     }
     drop(slot);
 }
-
-/// How a copy ends whose connection production needs.
-const TAKEN_AWAY: Outcome = Outcome::Shed(ShedReason::Descriptors);
 
 struct Connection {
     lane: Rc<Lane>,
@@ -99,8 +96,8 @@ impl Connection {
     /// Ready when the connection is to be closed.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            if self.seat.poll_taken_away(cx) {
-                self.give_up();
+            if let Some(why) = self.seat.poll_taken_away(cx) {
+                self.give_up(why);
                 return Poll::Ready(());
             }
             if self.sending.is_none() {
@@ -125,7 +122,7 @@ impl Connection {
                         sending.copy.finish(outcome);
                     }
                     match after {
-                        After::Reuse if !self.lane.shut.get() => self.rest(),
+                        After::Reuse if self.lane.keeps_connections() => self.rest(),
                         _ => return Poll::Ready(()),
                     }
                 }
@@ -151,13 +148,13 @@ impl Connection {
         }
     }
 
-    /// Production needs the file descriptor.
-    fn give_up(&mut self) {
+    /// The connection was taken away.
+    fn give_up(&mut self, why: ShedReason) {
         if let Some(sending) = self.sending.take() {
-            sending.copy.finish(TAKEN_AWAY);
+            sending.copy.finish(Outcome::Shed(why));
         }
         if let Some(copy) = self.seat.copy.take() {
-            copy.finish(TAKEN_AWAY);
+            copy.finish(Outcome::Shed(why));
         }
         self.leave();
     }

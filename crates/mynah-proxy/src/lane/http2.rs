@@ -23,8 +23,6 @@ use crate::stream::Stream;
 const STREAMS: usize = 100;
 /// Bytes of all responses together that a mirror may send ahead; they are thrown away as they come.
 const WINDOW: u32 = 1024 * 1024;
-/// How a copy ends whose connection production needs.
-const TAKEN_AWAY: Outcome = Outcome::Shed(ShedReason::Descriptors);
 
 /// A connection among the lane's.
 pub(super) struct Link {
@@ -58,9 +56,9 @@ impl Link {
         !self.gone.get() && self.active.get() == 0
     }
 
-    pub(super) fn take_away(&self) {
+    pub(super) fn take_away(&self, why: ShedReason) {
         self.gone.set(true);
-        self.seat.take_away();
+        self.seat.take_away(why);
     }
 
     /// Takes a copy, to be sent now or once connected.
@@ -92,8 +90,8 @@ pub(super) async fn run(lane: Rc<Lane>, slot: ConnectionSlot, link: Rc<Link>) {
     let connected = {
         let mut connecting = pin!(connect(&lane));
         poll_fn(|cx| {
-            if link.seat.poll_taken_away(cx) {
-                return Poll::Ready(Err(TAKEN_AWAY));
+            if let Some(why) = link.seat.poll_taken_away(cx) {
+                return Poll::Ready(Err(Outcome::Shed(why)));
             }
             connecting
                 .as_mut()
@@ -154,7 +152,7 @@ pub(crate) fn agreed(stream: &Stream) -> Result<(), ConnectError> {
 async fn drive(lane: &Lane, link: &Link, mut connection: Connection<Stream, Bytes>) {
     let mut idle: Option<Pin<Box<Sleep>>> = None;
     poll_fn(|cx| {
-        if link.seat.poll_taken_away(cx) {
+        if link.seat.poll_taken_away(cx).is_some() {
             return Poll::Ready(());
         }
         if Pin::new(&mut connection).poll(cx).is_ready() {
@@ -165,6 +163,9 @@ async fn drive(lane: &Lane, link: &Link, mut connection: Connection<Stream, Byte
         if link.active.get() > 0 {
             idle = None;
             return Poll::Pending;
+        }
+        if !lane.keeps_connections() {
+            return Poll::Ready(());
         }
         let timer = idle.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + lane.idle_timeout())));
         timer.as_mut().poll(cx)
@@ -196,10 +197,10 @@ async fn send(lane: Rc<Lane>, link: Rc<Link>, sender: SendRequest<Bytes>, mut co
     let deadline = lane.deadline(copy.ticket.started);
     let max = lane.mirror().max_response.bytes();
     let ended = timeout_at(deadline, deliver(&link, sender, &mut copy, max)).await;
-    let outcome = match ended {
-        _ if link.seat.taken_away.get() => TAKEN_AWAY,
-        Ok(outcome) => outcome,
-        Err(_) => Outcome::Failed(FailReason::Timeout),
+    let outcome = match (link.seat.taken_away.get(), ended) {
+        (Some(why), _) => Outcome::Shed(why),
+        (None, Ok(outcome)) => outcome,
+        (None, Err(_)) => Outcome::Failed(FailReason::Timeout),
     };
     copy.finish(outcome);
 }

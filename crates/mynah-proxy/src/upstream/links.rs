@@ -170,6 +170,9 @@ impl Links {
         if let Some(link) = links.iter().find(|link| Rc::ptr_eq(&link.target, target)) {
             return link.clone();
         }
+        // Those of an earlier configuration end with their last stream.
+        let snapshot = self.worker.snapshot();
+        links.retain(|link| snapshot.has_upstream(&link.target));
         let link = Link::new(target.clone());
         links.push(link.clone());
         link
@@ -268,7 +271,7 @@ impl Links {
         if failed != failures {
             return Err(error);
         }
-        match self.connect_http2(&link.target).await {
+        match self.connect_http2(link).await {
             Ok(sender) => {
                 let carrier = Rc::new(Carrier {
                     sender,
@@ -284,7 +287,8 @@ impl Links {
         }
     }
 
-    async fn connect_http2(&self, target: &Rc<UpstreamTarget>) -> Result<SendRequest<Bytes>, ProductionError> {
+    async fn connect_http2(&self, link: &Rc<Link>) -> Result<SendRequest<Bytes>, ProductionError> {
+        let target = &link.target;
         let limits = &target.plan.upstream;
         let descriptor = Descriptor::take(&self.worker);
         let stream = connect_upstream_first(self.worker.clone(), target.clone(), self.peer, self.client_http2).await?;
@@ -306,12 +310,14 @@ impl Links {
             Err(_) => return Err(ConnectError::Timeout.into()),
         };
         let ended = (!target.is_shared()).then(|| self.ended.clone());
+        let link = Rc::downgrade(link);
         tokio::task::spawn_local(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "upstream connection broke");
             }
             drop(descriptor);
-            if let Some(ended) = ended {
+            // Without its link it is one that a new configuration has no use for; the client goes on with another.
+            if let Some(ended) = ended.filter(|_| link.strong_count() > 0) {
                 ended.tell();
             }
         });

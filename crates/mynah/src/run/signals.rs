@@ -1,19 +1,24 @@
-//! SIGTERM and SIGINT: the first drains, the second ends at once.
+//! SIGTERM and SIGINT: the first drains, the second ends at once. SIGHUP has the configuration read again.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
-use mynah_proxy::StopHandle;
+use mynah_proxy::{ReloadHandle, StopHandle, Trigger};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Signals that are caught from now on, and answered once there is something to stop.
 pub(crate) struct Signals {
     runtime: Runtime,
+    signals: Caught,
+}
+
+struct Caught {
     term: Signal,
     int: Signal,
+    hangup: Signal,
 }
 
 /// Whether a second signal came.
@@ -31,34 +36,44 @@ impl Signals {
     pub(crate) fn catch() -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_io().build()?;
         let guard = runtime.enter();
-        let (term, int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let signals = Caught {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        };
         drop(guard);
-        Ok(Self { runtime, term, int })
+        Ok(Self { runtime, signals })
     }
 
     /// Answers them on a thread of their own.
-    pub(crate) fn stop(mut self, handle: StopHandle) -> io::Result<Hurried> {
+    pub(crate) fn answer(mut self, stop: StopHandle, reload: ReloadHandle) -> io::Result<Hurried> {
         let hurried = Hurried::default();
         let report = hurried.clone();
         thread::Builder::new().name("mynah-signals".to_owned()).spawn(move || {
-            let Self { runtime, term, int } = &mut self;
+            let Self { runtime, signals } = &mut self;
             runtime.block_on(async {
-                let name = next(term, int).await;
+                let name = signals.next(&reload).await;
                 tracing::info!(signal = name, "draining");
-                handle.drain();
-                let name = next(term, int).await;
+                stop.drain();
+                let name = signals.next(&reload).await;
                 tracing::warn!(signal = name, "ending at once");
                 report.0.store(true, Relaxed);
-                handle.abort();
+                stop.abort();
             });
         })?;
         Ok(hurried)
     }
 }
 
-async fn next(term: &mut Signal, int: &mut Signal) -> &'static str {
-    tokio::select! {
-        _ = term.recv() => "SIGTERM",
-        _ = int.recv() => "SIGINT",
+impl Caught {
+    /// The next signal to stop; others are answered meanwhile.
+    async fn next(&mut self, reload: &ReloadHandle) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.term.recv() => return "SIGTERM",
+                _ = self.int.recv() => return "SIGINT",
+                _ = self.hangup.recv() => reload.request(Trigger::Signal),
+            }
+        }
     }
 }

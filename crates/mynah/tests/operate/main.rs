@@ -1,0 +1,8 @@
+//! Operating the real binary: its configuration changes under load, and it is told what to do, while every production request
+//! is answered.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod harness;
+mod reload;
+mod storm;
