@@ -29,7 +29,7 @@ impl Flags {
     pub(crate) fn into_tree(self) -> Result<Node, Errors> {
         let mut mirrors: Vec<(String, Node)> = Vec::new();
         for (i, flag) in self.mirrors.into_iter().enumerate() {
-            let (name, url) = named(&flag, i);
+            let (name, url) = named_mirror(&flag, i);
             if mirrors.iter().any(|(other, _)| *other == name) {
                 let message =
                     format!("--mirror: two mirrors are called '{name}'; expected a name of its own, as in NAME=URL");
@@ -56,8 +56,8 @@ impl Flags {
     }
 }
 
-/// The name and URL of a mirror. `mirror`, `mirror-2` … when none is given.
-fn named(flag: &str, index: usize) -> (String, String) {
+/// The name and URL of a mirror given as `[NAME=]URL`, the `index`th of its kind. `mirror`, `mirror-2` … when none is given.
+pub fn named_mirror(flag: &str, index: usize) -> (String, String) {
     match flag.split_once('=') {
         // Not the `=` in a URL's path.
         Some((name, url)) if !name.contains("://") => (name.to_owned(), url.to_owned()),

@@ -25,7 +25,7 @@ use std::path::Path as FilePath;
 use std::{fs, io};
 
 pub use crate::error::{ConfigError, Errors};
-pub use crate::flags::Flags;
+pub use crate::flags::{Flags, named_mirror};
 pub use crate::reference::reference;
 pub use crate::source::{Loaded, Source};
 

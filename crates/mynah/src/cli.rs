@@ -1,5 +1,7 @@
 //! The command line: what was typed. What it means is decided in each command's file.
 
+pub(crate) mod kube;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use mynah_core::Ratio;
 
+use self::kube::{EjectArgs, InjectArgs, WaitArgs};
 use crate::logging::LogFormat;
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("MYNAH_COMMIT_SUFFIX"));
@@ -90,6 +93,14 @@ pub(crate) enum Command {
     Schema(SchemaArgs),
     /// Ask a running Mynah whether it is ready, for health checks in images without curl
     Probe(ProbeArgs),
+    /// Put Mynah in front of an application, in its Kubernetes manifests
+    #[command(long_about = kube::INJECT_ABOUT, after_help = kube::INJECT_EXAMPLES)]
+    Inject(Box<InjectArgs>),
+    /// Take Mynah out of Kubernetes manifests again
+    #[command(long_about = kube::EJECT_ABOUT)]
+    Eject(EjectArgs),
+    /// Do nothing for a while, for preStop hooks in images without a shell
+    Wait(WaitArgs),
     /// Print a completion script for a shell
     #[command(long_about = COMPLETIONS_ABOUT)]
     Completions(CompletionsArgs),

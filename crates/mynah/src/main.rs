@@ -7,13 +7,16 @@ mod check;
 mod cli;
 mod completions;
 mod demo;
+mod eject;
 mod failure;
 mod http_client;
+mod inject;
 mod logging;
 mod output;
 mod probe;
 mod run;
 mod schema;
+mod wait;
 
 use std::process::ExitCode;
 
@@ -37,6 +40,12 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Check(args) => check::check(&args),
         Command::Schema(args) => schema::schema(&args),
         Command::Probe(args) => probe::probe(&args),
+        Command::Inject(args) => inject::inject(*args),
+        Command::Eject(args) => eject::eject(&args),
+        Command::Wait(args) => {
+            wait::wait(&args);
+            Ok(())
+        }
         Command::Completions(args) => completions::completions(&args),
     }
 }

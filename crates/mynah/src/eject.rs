@@ -1,0 +1,22 @@
+//! `mynah eject`: takes Mynah out of manifests again.
+
+use mynah_kube::eject as take_out;
+
+use crate::cli::kube::EjectArgs;
+use crate::failure::Failure;
+use crate::inject::{read, refused};
+use crate::output;
+
+/// Prints the manifests without Mynah to standard output, and what was taken back to standard error.
+pub(crate) fn eject(args: &EjectArgs) -> Result<(), Failure> {
+    let text = read(args.filename.as_deref().expect("required"))?;
+    let ejected = take_out(&text, args.workload.as_ref()).map_err(refused)?;
+    for object in &ejected.removed {
+        eprintln!("{object}: removed");
+    }
+    for object in &ejected.restored {
+        eprintln!("{object}: as it was");
+    }
+    output::print(&ejected.text)?;
+    Ok(())
+}
