@@ -177,6 +177,10 @@ async fn pump(source: &mut Source, sink: &mut Sink, mut tee: Option<Box<Tee>>) -
                 }
                 sink.data(data, last).await.map_err(Cut::Sink)?;
                 source.release(len);
+                if tee.as_ref().is_some_and(|tee| tee.lags()) {
+                    // The lanes have a turn. Nothing is waited for.
+                    tokio::task::yield_now().await;
+                }
                 last
             }
             Part::Trailers(trailers) => {

@@ -79,6 +79,11 @@ impl Tee {
         queues.retain(|queue| queue.push(Item::Data(shared.clone())));
     }
 
+    /// Whether a copy has fallen so far behind that what passes next may cut it.
+    pub(crate) fn lags(&self) -> bool {
+        self.wire.iter().chain(&self.data).any(|queue| queue.lags())
+    }
+
     /// The body has ended.
     pub(crate) fn end(self) {
         self.wire.iter().chain(&self.data).for_each(|queue| queue.end());

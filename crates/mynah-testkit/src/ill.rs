@@ -1,6 +1,10 @@
-//! Test environments in every state that production must not notice.
+//! Test environments in every state that production must not notice. Each speaks what it is spoken to, HTTP/1 or HTTP/2.
+
+mod http2;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
@@ -54,9 +58,17 @@ impl Behaviour {
     ];
 }
 
+/// A slow mirror reads a little after each step, and answers after so many.
+const STEP: Duration = Duration::from_millis(100);
+const STEPS: usize = 30;
+
+/// How HTTP/2 begins (RFC 9113 §3.4).
+const HTTP2: &[u8] = b"PRI ";
+
 /// A mirror of the given behaviour; ends when dropped.
 pub struct IllMirror {
     url: String,
+    connections: Arc<AtomicUsize>,
     _healthy: Option<App>,
     _accepting: Option<Accepting>,
     /// Sockets that must stay open for the behaviour.
@@ -67,6 +79,7 @@ impl IllMirror {
     fn at(url: String) -> Self {
         Self {
             url,
+            connections: Arc::default(),
             _healthy: None,
             _accepting: None,
             _sockets: Vec::new(),
@@ -76,6 +89,11 @@ impl IllMirror {
     /// Its URL.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Connections that an ill one has accepted so far.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 }
 
@@ -123,9 +141,12 @@ pub async fn ill_mirror(behaviour: Behaviour) -> IllMirror {
 async fn accepting(behaviour: Behaviour, scheme: &str) -> IllMirror {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("it is bound");
+    let connections = Arc::<AtomicUsize>::default();
+    let count = connections.clone();
     let accepting = tokio::spawn(async move {
         let mut kept = Vec::new();
         while let Ok((tcp, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::Relaxed);
             if behaviour == Behaviour::NeverReads {
                 kept.push(tcp);
             } else {
@@ -134,6 +155,7 @@ async fn accepting(behaviour: Behaviour, scheme: &str) -> IllMirror {
         }
     });
     IllMirror {
+        connections,
         _accepting: Some(Accepting(accepting)),
         ..IllMirror::at(format!("{scheme}://{address}"))
     }
@@ -141,14 +163,18 @@ async fn accepting(behaviour: Behaviour, scheme: &str) -> IllMirror {
 
 async fn misbehave(behaviour: Behaviour, mut tcp: TcpStream) {
     let mut buf = vec![0; 64 * 1024];
+    let Ok(first) = tcp.peek(&mut buf).await else { return };
+    if buf[..first].starts_with(HTTP2) && http2::speaks(behaviour) {
+        return http2::misbehave(behaviour, tcp).await;
+    }
     if !matches!(tcp.read(&mut buf).await, Ok(n) if n > 0) {
         return;
     }
     match behaviour {
         Behaviour::NeverAnswers => while matches!(tcp.read(&mut buf).await, Ok(n) if n > 0) {},
         Behaviour::Slow => {
-            for _ in 0..30 {
-                tokio::time::sleep(Duration::from_millis(100)).await;
+            for _ in 0..STEPS {
+                tokio::time::sleep(STEP).await;
                 let _ = tcp.try_read(&mut buf[..1024]);
             }
             let _ = tcp.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
@@ -161,11 +187,16 @@ async fn misbehave(behaviour: Behaviour, mut tcp: TcpStream) {
             while matches!(tcp.read(&mut buf).await, Ok(n) if n > 0) {}
         }
         Behaviour::Endless => {
-            let _ = tcp
-                .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-                .await;
-            let chunk = [b"1000\r\n".as_slice(), &[b'x'; 4096], b"\r\n"].concat();
-            while tcp.write_all(&chunk).await.is_ok() {}
+            let (mut reading, mut writing) = tcp.split();
+            let answer = async {
+                let mut part = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+                while writing.write_all(&part).await.is_ok() {
+                    part = [b"1000\r\n".as_slice(), &[b'x'; 4096], b"\r\n"].concat();
+                }
+            };
+            let read = async { while matches!(reading.read(&mut buf).await, Ok(n) if n > 0) {} };
+            // Reading comes first, or the answer would leave it no turn.
+            tokio::join!(read, answer);
         }
         other => unreachable!("{other:?} does not accept"),
     }

@@ -4,6 +4,8 @@ pub mod app;
 pub mod application;
 pub mod binary;
 pub mod caller;
+pub mod client;
+pub mod clock;
 pub mod ill;
 pub mod program;
 pub mod raw;

@@ -342,7 +342,8 @@ async fn discard(link: &Link, response: ResponseFuture, max: u64) -> Result<(), 
 }
 
 fn failed(error: &h2::Error) -> Outcome {
-    Outcome::Failed(if error.is_reset() {
+    let reset = |io: &io::Error| io.kind() == io::ErrorKind::ConnectionReset;
+    Outcome::Failed(if error.is_reset() || error.get_io().is_some_and(reset) {
         FailReason::Reset
     } else if error.is_io() || error.is_go_away() && error.is_remote() {
         FailReason::Closed

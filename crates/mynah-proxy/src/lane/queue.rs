@@ -104,6 +104,11 @@ impl BodyQueue {
         true
     }
 
+    /// Whether half of the window is in use.
+    pub(crate) fn lags(&self) -> bool {
+        self.inner.borrow().waiting > self.window / 2
+    }
+
     /// The original's body ended.
     pub(crate) fn end(&self) {
         let mut inner = self.inner.borrow_mut();

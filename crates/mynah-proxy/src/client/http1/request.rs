@@ -48,6 +48,7 @@ enum Begun {
 impl Relay {
     /// Pending when nothing more can be done for now.
     pub(super) fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<Over> {
+        let mut passed = false;
         loop {
             if let Upstream::Connecting(connecting) = &mut self.upstream {
                 match ready!(connecting.as_mut().poll(cx)) {
@@ -83,6 +84,12 @@ impl Relay {
                 self.request,
                 RequestState::Head | RequestState::Body { .. } | RequestState::Tunnel
             ) {
+                if passed && self.copies_lag() {
+                    // Everyone else on this worker has a turn, the lanes among them. Nothing is waited for.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                passed = true;
                 match ready!(self.worker.poll_read(cx, &mut self.client)) {
                     Err(_) => Some(self.client_reset()),
                     Ok(chunk) if chunk.is_empty() => {
@@ -100,6 +107,11 @@ impl Relay {
                 None => {}
             }
         }
+    }
+
+    /// Whether copies of the body that passes by would be cut although their mirrors had no chance to take it.
+    fn copies_lag(&self) -> bool {
+        matches!(&self.request, RequestState::Body { tee: Some(tee), .. } if tee.lags())
     }
 
     /// Passes the client's end of stream on, once all before it is written.
