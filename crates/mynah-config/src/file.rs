@@ -4,6 +4,7 @@
 //! A struct whose schema has a short form can be written as a single value: `upstream: http://127.0.0.1:8080` stands for
 //! `upstream: { url: http://127.0.0.1:8080 }`.
 
+mod access_log;
 mod mirror;
 mod route;
 mod upstream;
@@ -17,6 +18,7 @@ use mynah_core::ByteSize;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::access_log::{AccessLog, RequestId};
 pub(crate) use self::mirror::{HeaderEdits, Mirror};
 pub(crate) use self::route::{HostPattern, Route, RouteCondition, ValueCondition};
 pub(crate) use self::upstream::Upstream;
@@ -62,6 +64,12 @@ pub(crate) struct File {
     /// What is accepted from clients and upstreams.
     #[serde(default)]
     pub(crate) limits: Limits,
+    /// The access log of production: a line for each request. Off unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) access_log: Option<AccessLog>,
+    /// The header field that joins a request to its copies, in access logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) request_id: Option<RequestId>,
 }
 
 /// An address on which clients are accepted: `:80`, or a mapping.

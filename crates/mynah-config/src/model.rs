@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mynah_core::{ByteSize, Ratio, RouteMatch};
+use mynah_core::{ByteSize, LogField, LogFormat, Ratio, RouteMatch};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,48 @@ pub struct Config {
     pub limits: Limits,
     /// Bytes held for copies, over all mirrors.
     pub max_held_bytes: ByteSize,
+    /// The access log of production, if there is one.
+    pub access_log: Option<AccessLog>,
+    /// The header field that joins a request to its copies.
+    pub request_id: Option<RequestId>,
+}
+
+/// An access log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessLog {
+    /// Where lines go.
+    pub destination: LogDestination,
+    /// What they look like. Every constant in it is one of `constants`.
+    pub format: LogFormat,
+    /// What a JSON line has, without the constants that follow.
+    pub fields: Vec<LogField>,
+    /// Names and values that are the same in every line.
+    pub constants: Vec<(String, String)>,
+    /// Query parameters whose values are masked: those of this log, and those that the mirror's
+    /// copies have masked, in production's log any mirror's.
+    pub mask_query: Vec<String>,
+    /// What is said of credentials.
+    pub credentials: Credentials,
+    /// Bytes of lines that may wait to be written.
+    pub buffer: ByteSize,
+}
+
+/// Where the lines of an access log go.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum LogDestination {
+    /// Standard output.
+    Stdout,
+    /// A file, appended to.
+    File(PathBuf),
+}
+
+/// The header field that joins a request to its copies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestId {
+    /// Its name, in lower case.
+    pub header: String,
+    /// Whether a request without it gets one, in access logs and on its copies.
+    pub generate: bool,
 }
 
 /// An address on which clients are accepted.
@@ -216,6 +258,8 @@ pub struct Mirror {
     pub resolve_interval: Duration,
     /// Copies requests of the kubelet and of load balancers that check health.
     pub copy_probes: bool,
+    /// The access log of this mirror, if there is one.
+    pub access_log: Option<AccessLog>,
 }
 
 /// What decides which requests are copied.

@@ -1,10 +1,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use mynah_core::{HostMatch, PathMatch, Ratio, ValueMatch};
+use mynah_core::{HostMatch, LogFormat, PathMatch, Ratio, ValueMatch};
 use proptest::prelude::*;
 
-use crate::model::{Alpn, Config, Credentials, HostPolicy, Protocol, SampleBy};
+use crate::model::{Alpn, Config, Credentials, HostPolicy, LogDestination, Protocol, SampleBy};
 use crate::{Flags, effective, from_flags, load, parse, reference, schema};
 
 const MINIMAL: &str = "\
@@ -108,7 +108,7 @@ workers: 3
 fn an_error_names_place_key_value_and_what_was_expected() {
     let unknown = error_of("drain_timout: 5s\n");
     assert!(
-        unknown.starts_with("test.yaml:5:1: drain_timout: unknown key; expected one of admin, "),
+        unknown.starts_with("test.yaml:5:1: drain_timout: unknown key; expected one of access_log, "),
         "{unknown}"
     );
     assert!(unknown.ends_with("did you mean 'drain_timeout'?"), "{unknown}");
@@ -162,6 +162,37 @@ fn every_kind_of_mistake_is_told() {
         ("workers: ${MYNAH_TEST_UNSET}\n", "MYNAH_TEST_UNSET is not set"),
         ("workers: 1\nworkers: 2\n", "given twice, first on line 5"),
         ("listeners: x\n", "given twice"),
+        (
+            "access_log: {path: a, format: conbined}\n",
+            "nothing to log; expected combined, json, or a text with at least one {FIELD}",
+        ),
+        (
+            "access_log: {path: a, format: '{clinet}'}\n",
+            "'clinet' is neither a field nor one of constants; expected one of time, ",
+        ),
+        ("access_log: {path: a, format: '{clinet}'}\n", "did you mean 'client'?"),
+        (
+            "access_log: {path: a, format: combined, fields: [status]}\n",
+            "access_log.fields: the format is combined; expected json",
+        ),
+        (
+            "access_log: {path: a, fields: [nod], constants: {node: a}}\n",
+            "did you mean 'node'?",
+        ),
+        (
+            "access_log: {path: a, constants: {status: a}}\n",
+            "'status' is a field already",
+        ),
+        (
+            "access_log: {path: a, constants: {a-b: a}}\n",
+            "'a-b' is no name for a constant",
+        ),
+        (
+            "access_log: {path: a, buffer: 1KiB}\n",
+            "1KiB is not valid; expected 64KiB to 1GiB",
+        ),
+        ("request_id: 'x y'\n", "expected the name of a header field"),
+        ("request_id: Connection\n", "it belongs to the connection"),
     ] {
         let error = error_of(more);
         assert!(expected.split('|').any(|part| error.contains(part)), "{more}: {error}");
@@ -199,6 +230,10 @@ fn every_kind_of_mistake_is_told() {
         (
             "{url: http://x, headers: {set: {a: x, A: y}}}",
             "given twice, in different case",
+        ),
+        (
+            "{url: http://x, access_log: {path: logs/}}",
+            "expected a file, or stdout",
         ),
         ("{ratio: 5%}", "mirrors.m.url: missing"),
         ("", "mirrors.m: expected a URL|missing"),
@@ -265,14 +300,40 @@ fn what_cannot_be_yaml_has_a_place() {
 fn the_effective_configuration_reads_back_to_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("mynah.yaml");
-    let more =
-        "routes: [{match: {regex: '^/a$', headers: {x: {present: true}}}, mirrors: [staging]}]\nadmin: '[::1]:1'\n";
+    let more = "routes: [{match: {regex: '^/a$', headers: {x: {present: true}}}, mirrors: [staging]}]\nadmin: '[::1]:1'\n\
+        access_log: {path: /a, format: '{{{client}', constants: {b: c}}\nrequest_id: x-id\n";
     std::fs::write(&file, format!("{MINIMAL}{more}")).unwrap();
     let once = load(&file).unwrap();
     let text = effective(&file).unwrap();
     std::fs::write(&file, &text).unwrap();
     assert_eq!(load(&file).unwrap(), once, "{text}");
     assert_eq!(effective(&file).unwrap(), text);
+}
+
+#[test]
+fn access_logs_mask_what_copies_have_masked() {
+    let config = read(
+        "
+listeners: [':0']
+upstream: http://127.0.0.1:8080
+mirrors:
+  a: {url: http://a, mask_query: [x, y], access_log: {path: stdout, mask_query: [z]}}
+  b: {url: http://b, mask_query: [y, w], access_log: /var/log/b.log}
+access_log: {path: logs/a.log, format: combined}
+request_id: X-Request-Id
+",
+    );
+    let log = config.access_log.unwrap();
+    assert_eq!(log.mask_query, ["x", "y", "w"]);
+    assert_eq!(log.destination, LogDestination::File("logs/a.log".into()));
+    assert_eq!(log.credentials, Credentials::Hash);
+    let logs: Vec<_> = config.mirrors.iter().map(|m| m.access_log.clone().unwrap()).collect();
+    assert_eq!(logs[0].mask_query, ["z", "x", "y"]);
+    assert_eq!(logs[0].destination, LogDestination::Stdout);
+    assert_eq!(logs[1].destination, LogDestination::File("/var/log/b.log".into()));
+    assert_eq!((&logs[1].format, logs[1].buffer.bytes()), (&LogFormat::Json, 1 << 20));
+    let id = config.request_id.unwrap();
+    assert_eq!((id.header.as_str(), id.generate), ("x-request-id", false));
 }
 
 #[test]

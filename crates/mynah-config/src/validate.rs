@@ -1,5 +1,6 @@
 //! What goes beyond single values: references, contradictions, loops, files that must be there. Builds the model.
 
+mod access_log;
 mod mirror;
 mod route;
 mod tls;
@@ -48,6 +49,8 @@ impl Check<'_> {
             .map(|(name, mirror)| self.mirror(name, mirror, &root.key("mirrors").key(name)))
             .collect::<Vec<_>>();
         let routes = self.routes(file, &mut upstreams, &root.key("routes"));
+        let access_log = self.production_log(file, &root.key("access_log"));
+        let request_id = self.request_id(file, &root.key("request_id"));
         let config = Config {
             listeners,
             upstreams,
@@ -58,6 +61,8 @@ impl Check<'_> {
             admin: file.admin.0,
             limits: self.limits(&file.limits, &root.key("limits")),
             max_held_bytes: file.max_held_bytes.0,
+            access_log,
+            request_id,
         };
         self.addresses(&config);
         self.bytes(&config);

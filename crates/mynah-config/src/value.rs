@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use mynah_core::{ByteSize, Pattern, Ratio};
+use mynah_core::{ByteSize, LogField, LogFormat, Pattern, Ratio};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::{Serialize, Serializer};
@@ -70,7 +70,7 @@ pub(crate) fn check(kind: &str, text: &str) -> Result<(), String> {
     fn of<T: Value>(text: &str) -> Result<(), String> {
         T::read(text).map(drop)
     }
-    let checks: [(&str, Check); 10] = [
+    let checks: [(&str, Check); 12] = [
         (Duration::KIND, of::<Duration>),
         (ByteSize::KIND, of::<ByteSize>),
         (Ratio::KIND, of::<Ratio>),
@@ -81,6 +81,8 @@ pub(crate) fn check(kind: &str, text: &str) -> Result<(), String> {
         (Pattern::KIND, of::<Pattern>),
         (HostPattern::KIND, of::<HostPattern>),
         (FieldName::KIND, of::<FieldName>),
+        (LogFormat::KIND, of::<LogFormat>),
+        (LogField::KIND, of::<LogField>),
     ];
     match checks.iter().find(|(name, _)| *name == kind) {
         Some((_, check)) => check(text),
@@ -360,6 +362,38 @@ impl Value for FieldName {
 
     fn examples() -> &'static [&'static str] {
         &["x-user-id"]
+    }
+}
+
+impl Value for LogFormat {
+    const KIND: &'static str = "log format";
+
+    fn read(text: &str) -> Result<Self, String> {
+        Self::parse(text).map_err(|error| expected(text, error))
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn examples() -> &'static [&'static str] {
+        &["combined", "json", "{time} {client} \"{method} {path}\" {status}"]
+    }
+}
+
+impl Value for LogField {
+    const KIND: &'static str = "log field";
+
+    fn read(text: &str) -> Result<Self, String> {
+        Self::parse(text).map_err(|error| error.to_string())
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn examples() -> &'static [&'static str] {
+        &["status", "header(user-agent)"]
     }
 }
 

@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
 mod breaker;
+mod log_format;
 mod mask;
 mod matcher;
 mod outcome;
@@ -17,7 +18,8 @@ mod sampler;
 mod size;
 
 pub use breaker::{Admission, BreakerState, CircuitBreaker};
-pub use mask::CredentialPolicy;
+pub use log_format::{JSON_FIELDS, LogField, LogFormat, LogFormatError, LogPart, is_constant};
+pub use mask::{CredentialPolicy, LogMask};
 pub use matcher::{HostMatch, PathMatch, Pattern, RequestView, RouteMatch, ValueMatch};
 pub use outcome::{FailReason, NotCopied, Outcome, ShedReason};
 pub use probe::is_probe;

@@ -117,6 +117,40 @@ fn hashed(secret: &[u8]) -> String {
     format!("h:{:016x}", hash(0x6d79_6e61_682d_6372, 0x6564_656e_7469_616c))
 }
 
+/// What an access log does not say: the values of some query parameters, and those of credentials.
+#[derive(Debug, Clone)]
+pub struct LogMask {
+    query: Vec<Box<[u8]>>,
+    credentials: CredentialPolicy,
+}
+
+impl LogMask {
+    /// Masks these query parameters, named as after percent-decoding.
+    pub fn new(query: impl IntoIterator<Item = String>, credentials: CredentialPolicy) -> Self {
+        Self {
+            query: query.into_iter().map(|name| name.into_bytes().into()).collect(),
+            credentials,
+        }
+    }
+
+    /// A target, or a URL.
+    pub fn target<'a>(&self, target: &'a [u8]) -> Cow<'a, [u8]> {
+        query(target, &self.query)
+    }
+
+    /// A field's value, whose name is in lower case; none when it is not told.
+    pub fn field<'a>(&self, name: &str, value: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+        match (CREDENTIALS.contains(&name), self.credentials) {
+            // A page that was asked for with a secret is told again in what it leads to.
+            (false, _) if name == "referer" => Some(self.target(value)),
+            (false, _) | (true, CredentialPolicy::Keep) => Some(Cow::Borrowed(value)),
+            (true, CredentialPolicy::Drop) => None,
+            (true, CredentialPolicy::Hash) if name == "cookie" => Some(Cow::Owned(hash_cookies(value))),
+            (true, CredentialPolicy::Hash) => Some(Cow::Owned(hash_credentials(value))),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,6 +198,27 @@ mod tests {
             prop_assert!(hash(&a).starts_with(b"Bearer h:"));
             prop_assert!(!String::from_utf8(hash(&a)).unwrap().contains(&a));
         }
+    }
+
+    #[test]
+    fn a_log_tells_no_secret_unless_it_is_told_to() {
+        let mask = |policy| LogMask::new(["token".to_owned()], policy);
+        let field = |policy, name, value: &'static str| {
+            mask(policy)
+                .field(name, value.as_bytes())
+                .map(|value| String::from_utf8(value.into_owned()).unwrap())
+        };
+        for name in CREDENTIALS {
+            assert_eq!(field(CredentialPolicy::Drop, name, "secret"), None);
+            assert_eq!(field(CredentialPolicy::Keep, name, "secret").unwrap(), "secret");
+            assert!(field(CredentialPolicy::Hash, name, "secret").unwrap().starts_with("h:"));
+        }
+        assert_eq!(field(CredentialPolicy::Drop, "x-a", "b").unwrap(), "b");
+        assert_eq!(
+            field(CredentialPolicy::Drop, "referer", "http://a/b?token=c&d=e").unwrap(),
+            "http://a/b?token=***&d=e"
+        );
+        assert_eq!(&*mask(CredentialPolicy::Hash).target(b"/?token=a"), b"/?token=***");
     }
 
     #[test]

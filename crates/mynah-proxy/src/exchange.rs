@@ -8,6 +8,7 @@
 pub(crate) mod http1;
 pub(crate) mod http2;
 
+use std::cell::Cell;
 use std::future::{Future as _, poll_fn};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -18,6 +19,7 @@ use http::{HeaderMap, Request, Response};
 use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep};
 
+use crate::access_log::Draft;
 use crate::stats::ProductionError;
 use crate::tee::Tee;
 use crate::upstream::links::Busy;
@@ -158,8 +160,33 @@ enum Cut {
     Sink(Broken),
 }
 
+/// What an exchange amounts to, for the access log.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    request_bytes: Cell<u64>,
+    response_bytes: Cell<u64>,
+    /// When the head of the response came.
+    answered: Cell<Option<Instant>>,
+}
+
+impl Tally {
+    /// Completes the exchange's line, if there is an access log.
+    pub(crate) fn end(&self, line: Option<Draft>, status: Option<u16>, outcome: Outcome, started: Instant) {
+        let Some(mut line) = line else { return };
+        line.sent(self.request_bytes.get());
+        line.received(self.response_bytes.get());
+        line.answered_after(status, self.answered.get().map(|at| at - started));
+        match outcome {
+            Outcome::Complete | Outcome::Failed(None) => {}
+            Outcome::Failed(Some(ProductionError::ClientAborted)) => line.client_gone(),
+            Outcome::Failed(Some(error)) => line.reason(error.as_str()),
+        }
+        line.end_now();
+    }
+}
+
 /// Passes a body on to its end, and its copies with it.
-async fn pump(source: &mut Source, sink: &mut Sink, mut tee: Option<Box<Tee>>) -> Result<(), Cut> {
+async fn pump(source: &mut Source, sink: &mut Sink, mut tee: Option<Box<Tee>>, passed: &Cell<u64>) -> Result<(), Cut> {
     loop {
         let part = poll_fn(|cx| match source.poll_next(cx) {
             Poll::Ready(part) => Poll::Ready(part.map_err(Cut::Source)),
@@ -169,6 +196,7 @@ async fn pump(source: &mut Source, sink: &mut Sink, mut tee: Option<Box<Tee>>) -
         let ended = match part {
             Part::Data(data, last) => {
                 let len = data.len();
+                passed.set(passed.get() + len as u64);
                 if let Some(tee) = &mut tee {
                     tee.data(&data);
                 }
@@ -333,7 +361,13 @@ pub(crate) enum Ran {
 }
 
 /// Carries one exchange to its end.
-pub(crate) async fn run(call: Call, source: &mut Option<Source>, reply: &mut Reply, tee: Option<Box<Tee>>) -> Ran {
+pub(crate) async fn run(
+    call: Call,
+    source: &mut Option<Source>,
+    reply: &mut Reply,
+    tee: Option<Box<Tee>>,
+    tally: &Tally,
+) -> Ran {
     let Call {
         mut sink,
         pending,
@@ -349,6 +383,7 @@ pub(crate) async fn run(call: Call, source: &mut Option<Source>, reply: &mut Rep
         tee,
         response_timeout,
         &mut status,
+        tally,
     )
     .await;
     drop(busy);
@@ -451,15 +486,16 @@ async fn carry(
     tee: Option<Box<Tee>>,
     response_timeout: Option<Duration>,
     status: &mut Option<u16>,
+    tally: &Tally,
 ) -> Result<(), End> {
-    let answered = std::cell::Cell::new(false);
+    let answered = &tally.answered;
     let timer = || response_timeout.map(|time| Box::pin(tokio::time::sleep_until(Instant::now() + time)));
     let Some((source, sink)) = body else {
-        return respond(pending, reply, status, &answered, timer()).await;
+        return respond(pending, reply, status, tally, timer()).await;
     };
     let mut timed = None;
-    let mut request = std::pin::pin!(pump(source, sink, tee));
-    let mut response = std::pin::pin!(respond(pending, reply, status, &answered, None));
+    let mut request = std::pin::pin!(pump(source, sink, tee, &tally.request_bytes));
+    let mut response = std::pin::pin!(respond(pending, reply, status, tally, None));
     let mut sent = false;
     let mut received = false;
     poll_fn(|cx| {
@@ -490,16 +526,16 @@ async fn carry(
         if sent && received {
             return Poll::Ready(Ok(()));
         }
-        poll_timer(&mut timed, &answered, cx)
+        poll_timer(&mut timed, answered, cx)
     })
     .await
 }
 
 type Timer = Option<std::pin::Pin<Box<Sleep>>>;
 
-fn poll_timer(timer: &mut Timer, answered: &std::cell::Cell<bool>, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+fn poll_timer(timer: &mut Timer, answered: &Cell<Option<Instant>>, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
     match timer {
-        Some(timer) if !answered.get() => timer.as_mut().poll(cx).map(|()| Err(End::Timeout)),
+        Some(timer) if answered.get().is_none() => timer.as_mut().poll(cx).map(|()| Err(End::Timeout)),
         _ => Poll::Pending,
     }
 }
@@ -508,7 +544,7 @@ async fn respond(
     mut pending: Pending,
     reply: &mut Reply,
     status: &mut Option<u16>,
-    answered: &std::cell::Cell<bool>,
+    tally: &Tally,
     mut timer: Timer,
 ) -> Result<(), End> {
     loop {
@@ -516,7 +552,7 @@ async fn respond(
             if let Poll::Ready(answer) = pending.poll_next(cx) {
                 return Poll::Ready(answer.map_err(End::Upstream));
             }
-            if let Poll::Ready(Err(end)) = poll_timer(&mut timer, answered, cx) {
+            if let Poll::Ready(Err(end)) = poll_timer(&mut timer, &tally.answered, cx) {
                 return Poll::Ready(Err(end));
             }
             reply.poll_cancelled(cx).map(|broken| Err(End::Client(broken)))
@@ -525,14 +561,16 @@ async fn respond(
         match answer {
             Answer::Interim(response) => reply.interim(response).await.map_err(End::Client)?,
             Answer::Final(response, source) => {
-                answered.set(true);
+                tally.answered.set(Some(Instant::now()));
                 *status = Some(response.status().as_u16());
                 reply.begin(response, source.is_some()).await.map_err(End::Client)?;
                 if let (Some(mut source), Some(sink)) = (source, reply.sink()) {
-                    pump(&mut source, sink, None).await.map_err(|cut| match cut {
-                        Cut::Source(broken) => End::Upstream(broken),
-                        Cut::Sink(broken) => End::Client(broken),
-                    })?;
+                    pump(&mut source, sink, None, &tally.response_bytes)
+                        .await
+                        .map_err(|cut| match cut {
+                            Cut::Source(broken) => End::Upstream(broken),
+                            Cut::Sink(broken) => End::Client(broken),
+                        })?;
                     source.finish();
                 }
                 return Ok(());

@@ -24,6 +24,7 @@ use tokio::time::Instant;
 pub(crate) use self::admit::Ticket;
 pub(crate) use self::http2::agreed as agreed_on_http2;
 use self::queue::BodyQueue;
+use crate::access_log::WorkerLog;
 use crate::plan::MirrorPlan;
 use crate::stats::{MirrorStats, SharedRatio};
 use crate::worker::{Held, Worker};
@@ -50,6 +51,8 @@ pub(crate) struct Lane {
     shut: Cell<bool>,
     /// A new configuration has no use for it: what is under way ends, nothing follows.
     retired: Cell<bool>,
+    /// The mirror's access log.
+    access_log: Option<Rc<WorkerLog>>,
 }
 
 /// What a mirror's bounds are about. A lane that takes another's place goes on with its load, so that the bounds hold for
@@ -142,6 +145,7 @@ impl Lane {
             cursor: Cell::new(worker),
             shut: Cell::new(false),
             retired: Cell::new(false),
+            access_log: plan.access_log.as_ref().map(WorkerLog::new),
             plan,
         });
         lane.show_breaker();

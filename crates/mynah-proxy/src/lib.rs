@@ -5,6 +5,7 @@
 //! counters. [`build`] is the table of contents; it makes every part and binds every address before anything runs.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
+mod access_log;
 mod admin;
 mod bind;
 mod client;
@@ -31,6 +32,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use mynah_config::model::Config;
 use mynah_config::{Loaded, Source};
@@ -38,6 +40,7 @@ use tokio::runtime::{Builder, LocalOptions, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
+use crate::access_log::AccessLogs;
 use crate::bind::{BindError, Listeners};
 use crate::plan::Plan;
 pub use crate::plan::PlanError;
@@ -45,9 +48,12 @@ use crate::reload::{Control, Requests};
 pub use crate::reload::{ReloadError, ReloadHandle, Report, Trigger};
 use crate::resolve::Resolver;
 pub use crate::stats::{
-    ConfigTotals, LATENCY_BUCKETS_US, LatencyTotals, MirrorTotals, ProductionError, Side, Stats, Totals,
+    ConfigTotals, LATENCY_BUCKETS_US, LatencyTotals, LogTotals, MirrorTotals, ProductionError, Side, Stats, Totals,
 };
 use crate::worker::{Command, Unstarted};
+
+/// How long the end may wait for the last lines of access logs to be written.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Why a proxy cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +125,7 @@ pub fn build_from(source: Option<Source>, loaded: Loaded) -> Result<Bound, Start
     let stop = StopHandle {
         commands: commands.into(),
         drains: Arc::default(),
+        access_logs: plan.stats.access_logs.clone(),
     };
     let (reload, requests) = ReloadHandle::new();
     Ok(Bound {
@@ -232,15 +239,17 @@ impl Running {
     /// Waits until every worker has ended. Whether all of them ended well.
     pub fn wait(self) -> bool {
         let ends: Vec<_> = self.threads.into_iter().map(thread::JoinHandle::join).collect();
+        self.stop.access_logs.finish(LAST_LINES);
         ends.iter().all(|ended| matches!(ended, Ok(Ok(()))))
     }
 }
 
-/// Stops a proxy.
+/// Stops a proxy, and tells it of what happens to its files.
 #[derive(Debug, Clone)]
 pub struct StopHandle {
     commands: Arc<[mpsc::UnboundedSender<Command>]>,
     drains: Arc<std::sync::atomic::AtomicBool>,
+    access_logs: AccessLogs,
 }
 
 impl StopHandle {
@@ -259,6 +268,11 @@ impl StopHandle {
     /// Whether a drain was asked for.
     pub fn is_draining(&self) -> bool {
         self.drains.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Opens the files of access logs anew, after they were moved away.
+    pub fn reopen_logs(&self) {
+        self.access_logs.reopen();
     }
 
     fn send(&self, command: impl Fn() -> Command) {

@@ -14,7 +14,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::stats::{
-    ConfigTotals, LATENCY_BUCKETS_US, LatencyTotals, MirrorTotals, ProductionError, Side, Stats, Totals,
+    ConfigTotals, LATENCY_BUCKETS_US, LatencyTotals, LogTotals, MirrorTotals, ProductionError, Side, Stats, Totals,
 };
 
 /// The type of what [`expose`] returns.
@@ -39,7 +39,8 @@ impl Collector for All {
         let mut page = Page(&mut encoder);
         production(&self.0, &mut page)?;
         configuration(&self.0.config, &mut page)?;
-        copies(&self.0.mirrors, &mut page)
+        copies(&self.0.mirrors, &mut page)?;
+        access_logs(&self.0.access_logs, &mut page)
     }
 }
 
@@ -168,6 +169,31 @@ fn copies(mirrors: &[MirrorTotals], page: &mut Page<'_, '_>) -> fmt::Result {
             BreakerState::HalfOpen => 1,
             BreakerState::Open => 2,
         }),
+    )
+}
+
+fn access_logs(logs: &[LogTotals], page: &mut Page<'_, '_>) -> fmt::Result {
+    let each = |value: fn(&LogTotals) -> u64| {
+        logs.iter().map(move |log| {
+            let mirror = log.mirror.as_deref();
+            let kind = mirror.map_or("production", |_| "mirror");
+            ([("log", kind), ("mirror", mirror.unwrap_or_default())], value(log))
+        })
+    };
+    page.counter(
+        "access_log_lines",
+        "Lines written to the access log",
+        each(|log| log.lines),
+    )?;
+    page.counter(
+        "access_log_lines_dropped",
+        "Lines of the access log dropped because they could not be written in time",
+        each(|log| log.dropped),
+    )?;
+    page.counter(
+        "access_log_errors",
+        "Times that writing the access log failed",
+        each(|log| log.errors),
     )
 }
 

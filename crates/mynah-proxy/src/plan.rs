@@ -9,6 +9,7 @@ use std::time::Duration;
 use mynah_config::model::{Alpn, ClientTls, Config, Endpoint, Listener, ListenerTls, Mirror, Upstream};
 use rustls::ServerConfig;
 
+use crate::access_log::LogPlan;
 use crate::resolve::{Resolver, Target};
 use crate::stats::{MirrorEntry, MirrorStats, SharedRatio, Stats, WorkerStats};
 use crate::tls::{ClientTlsConfig, TlsError};
@@ -24,6 +25,8 @@ pub(crate) struct Plan {
     pub(crate) listeners: Vec<Arc<ListenerPlan>>,
     pub(crate) upstreams: Vec<Arc<UpstreamPlan>>,
     pub(crate) mirrors: Vec<Arc<MirrorPlan>>,
+    /// Production's access log.
+    pub(crate) access_log: Option<LogPlan>,
     pub(crate) stats: Stats,
     entries: Arc<Vec<MirrorEntry>>,
     descriptors: usize,
@@ -54,6 +57,7 @@ pub(crate) struct MirrorPlan {
     pub(crate) ratio: Arc<SharedRatio>,
     pub(crate) stats: Vec<Arc<MirrorStats>>,
     pub(crate) peering: Peering,
+    pub(crate) access_log: Option<LogPlan>,
 }
 
 /// How a place is reached.
@@ -70,19 +74,22 @@ pub(crate) struct Security {
     pub(crate) http2: ClientTlsConfig,
 }
 
-/// A certificate, key or authority that cannot be used.
+/// A certificate, key, authority or access log that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{key}: {source}")]
 pub struct PlanError {
     /// The configuration key.
     pub key: String,
-    source: TlsError,
+    source: Box<dyn std::error::Error + Send + Sync>,
 }
 
 impl PlanError {
-    fn at(key: impl Into<String>) -> impl FnOnce(TlsError) -> Self {
+    fn at<E: std::error::Error + Send + Sync + 'static>(key: impl Into<String>) -> impl FnOnce(E) -> Self {
         let key = key.into();
-        |source| Self { key, source }
+        |source| Self {
+            key,
+            source: source.into(),
+        }
     }
 }
 
@@ -110,11 +117,11 @@ impl Plan {
         let mirrors: Vec<Arc<MirrorPlan>> = config
             .mirrors
             .iter()
-            .map(|mirror| {
-                MirrorPlan::load(mirror, workers, resolver, before, &known)
-                    .map_err(PlanError::at(format!("mirrors.{}.tls", mirror.name)))
-            })
+            .map(|mirror| MirrorPlan::load(mirror, &config, &stats, resolver, before, &known))
             .collect::<Result<_, _>>()?;
+        let access_log = config.access_log.as_ref();
+        let access_log = access_log.map(|log| stats.access_logs.open(log, None, &config));
+        let access_log = access_log.transpose().map_err(PlanError::at("access_log"))?;
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile)
             .current
             .unwrap_or(1 << 20) as usize;
@@ -124,6 +131,7 @@ impl Plan {
             listeners,
             upstreams,
             mirrors,
+            access_log,
             stats,
             descriptors,
             config,
@@ -235,32 +243,42 @@ const RESOLVE_UPSTREAM: Duration = Duration::from_secs(5);
 impl MirrorPlan {
     fn load(
         mirror: &Mirror,
-        workers: usize,
+        config: &Config,
+        stats: &Stats,
         resolver: &Resolver,
         before: Option<&Plan>,
         known: &[MirrorEntry],
-    ) -> Result<Arc<Self>, TlsError> {
+    ) -> Result<Arc<Self>, PlanError> {
         let files = Contents::of(mirror.tls.files());
-        let same = before
+        let same = before.into_iter().flat_map(|before| {
+            // Access logs tell the identifier of requests.
+            let same_id = mirror.access_log.is_none() || before.config.request_id == config.request_id;
+            before.mirrors.iter().filter(move |_| same_id)
+        });
+        let same = same
             .into_iter()
-            .flat_map(|before| &before.mirrors)
             .find(|known| known.is_for(mirror) && known.files == files);
         if let Some(same) = same {
             return Ok(same.clone());
         }
         // Whatever else is new: it has counted already.
-        let (ratio, stats) = match known.iter().find(|entry| entry.name == mirror.name) {
+        let (ratio, counters) = match known.iter().find(|entry| entry.name == mirror.name) {
             Some(entry) => (entry.ratio.clone(), entry.workers.clone()),
             None => (
                 Arc::new(SharedRatio::new(mirror.ratio)),
-                (0..workers).map(|_| Arc::new(MirrorStats::default())).collect(),
+                (0..config.workers).map(|_| Arc::new(MirrorStats::default())).collect(),
             ),
         };
+        let key = |key: &str| format!("mirrors.{}.{key}", mirror.name);
+        let peering = Peering::load(&mirror.url, &mirror.tls, mirror.resolve_interval, resolver);
+        let access_log = mirror.access_log.as_ref();
+        let access_log = access_log.map(|log| stats.access_logs.open(log, Some(&mirror.name), config));
         Ok(Arc::new(Self {
             files,
             ratio,
-            stats,
-            peering: Peering::load(&mirror.url, &mirror.tls, mirror.resolve_interval, resolver)?,
+            stats: counters,
+            peering: peering.map_err(PlanError::at(key("tls")))?,
+            access_log: access_log.transpose().map_err(PlanError::at(key("access_log")))?,
             mirror: mirror.clone(),
         }))
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use mynah_config::model::{Connections, Credentials, Endpoint, HostPolicy, Route};
 use mynah_core::{CopyRewrite, CredentialPolicy, HostEdit, MARKER, PathMatch, RequestView, RewriteSpec, RouteMatch};
 
+use crate::access_log::{RequestIds, WorkerLog};
 use crate::lane::Lane;
 use crate::plan::{MirrorPlan, Plan, UpstreamPlan};
 
@@ -23,6 +24,9 @@ pub(crate) struct Snapshot {
     pub(crate) head_timeout: Duration,
     pub(crate) pipelined: usize,
     pub(crate) streams: u32,
+    /// Production's access log.
+    pub(crate) access_log: Option<Rc<WorkerLog>>,
+    pub(crate) request_ids: Option<RequestIds>,
 }
 
 /// A route, compiled.
@@ -32,6 +36,8 @@ pub(crate) struct RouteEntry {
     /// What the upstream's target is made of instead, if it changes.
     pub(crate) upstream_path: Option<PathEdit>,
     pub(crate) copies: Vec<CopyTo>,
+    /// Its place among all; none for what no route matches.
+    pub(crate) index: Option<usize>,
 }
 
 /// An upstream; one for each worker, so that routes are compared by address.
@@ -100,13 +106,15 @@ impl Snapshot {
             upstream: upstreams[0].clone(),
             upstream_path: None,
             copies: Vec::new(),
+            index: None,
         };
         let limits = &config.limits;
         Self {
             routes: config
                 .routes
                 .iter()
-                .map(|route| RouteEntry::compile(route, &upstreams, &lanes))
+                .enumerate()
+                .map(|(i, route)| RouteEntry::compile(i, route, &upstreams, &lanes))
                 .collect(),
             otherwise,
             lanes,
@@ -120,6 +128,8 @@ impl Snapshot {
             head_timeout: limits.head_timeout,
             pipelined: limits.pipelined,
             streams: limits.streams,
+            access_log: plan.access_log.as_ref().map(WorkerLog::new),
+            request_ids: config.request_id.as_ref().map(RequestIds::new),
         }
     }
 
@@ -174,7 +184,7 @@ impl Snapshot {
 }
 
 impl RouteEntry {
-    fn compile(route: &Route, upstreams: &[Rc<UpstreamTarget>], lanes: &[Rc<Lane>]) -> Self {
+    fn compile(index: usize, route: &Route, upstreams: &[Rc<UpstreamTarget>], lanes: &[Rc<Lane>]) -> Self {
         // Without a path the route matches as the prefix `/` does.
         let matched = match route.matches.path {
             PathMatch::Any => 1,
@@ -198,6 +208,7 @@ impl RouteEntry {
             upstream,
             upstream_path,
             copies,
+            index: Some(index),
         }
     }
 }

@@ -5,12 +5,13 @@
 //! [`crate::metrics`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use mynah_core::{BreakerState, NotCopied, Outcome, Ratio};
 
+use crate::access_log::AccessLogs;
 use crate::exchange;
 
 /// A count with one writer.
@@ -252,6 +253,27 @@ pub(crate) struct MirrorStats {
     pub(crate) breaker: AtomicU32,
 }
 
+/// What became of the lines of one access log; every worker and the log's thread write here.
+#[derive(Debug, Default)]
+pub(crate) struct LogStats {
+    pub(crate) lines: AtomicU64,
+    pub(crate) dropped: AtomicU64,
+    pub(crate) errors: AtomicU64,
+    /// Bytes handed over and not yet written.
+    pub(crate) waiting: AtomicUsize,
+}
+
+impl LogStats {
+    pub(crate) fn totals(&self, mirror: &Option<String>) -> LogTotals {
+        LogTotals {
+            mirror: mirror.clone(),
+            lines: self.lines.load(Relaxed),
+            dropped: self.dropped.load(Relaxed),
+            errors: self.errors.load(Relaxed),
+        }
+    }
+}
+
 /// A mirror as every worker sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct MirrorEntry {
@@ -286,6 +308,7 @@ pub struct Stats {
     pub(crate) workers: Vec<Arc<WorkerStats>>,
     pub(crate) mirrors: Arc<ArcSwap<Vec<MirrorEntry>>>,
     pub(crate) config: Arc<ConfigStats>,
+    pub(crate) access_logs: AccessLogs,
 }
 
 /// What became of configurations. Written by the control thread.
@@ -355,6 +378,21 @@ pub struct Totals {
     pub mirrors: Vec<MirrorTotals>,
     /// What became of configurations.
     pub config: ConfigTotals,
+    /// By access log that there is or was.
+    pub access_logs: Vec<LogTotals>,
+}
+
+/// What became of the lines of one access log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogTotals {
+    /// The mirror's name; none for production's log.
+    pub mirror: Option<String>,
+    /// Lines written.
+    pub lines: u64,
+    /// Lines dropped because they could not be written in time.
+    pub dropped: u64,
+    /// Times that writing failed.
+    pub errors: u64,
 }
 
 /// What became of configurations.
@@ -417,6 +455,7 @@ impl Stats {
             workers: (0..workers).map(|_| Arc::default()).collect(),
             mirrors: Arc::default(),
             config: Arc::default(),
+            access_logs: AccessLogs::default(),
         }
     }
 
@@ -439,6 +478,7 @@ impl Stats {
         }
         t.mirrors = self.mirrors.load().iter().map(MirrorEntry::totals).collect();
         t.config = self.config.totals();
+        t.access_logs = self.access_logs.totals();
         t
     }
 }

@@ -15,6 +15,7 @@ use mynah_core::{FieldAction, NotCopied, Outcome, RequestView, ShedReason, cooki
 use mynah_http1::edit::{Change, write_copy};
 use mynah_http1::{BodyDecoder, BodyError, BodySink, Framing};
 
+use crate::access_log::{CopySubject, Logged};
 use crate::exchange::http1::decode_request;
 use crate::lane::queue::{BodyQueue, Item};
 use crate::lane::{Lane, Ticket, WireCopy};
@@ -132,11 +133,12 @@ pub(crate) fn never_copied(request: &impl RequestView, tunnel: Option<NotCopied>
 /// Tickets for the copies of one request to one mirror: as many as its ratio asks for and its bounds allow.
 pub(crate) fn admit<'r>(
     worker: &'r Worker,
-    lane: &'r Rc<Lane>,
-    request: &impl RequestView,
+    copy: &'r CopyTo,
+    request: &'r impl Logged,
     never: Option<NotCopied>,
     client_http2: bool,
 ) -> impl Iterator<Item = Ticket> + 'r {
+    let lane = &copy.lane;
     let copies = match never.or_else(|| not_for(lane, request)) {
         Some(reason) => {
             lane.stats.not_copied[reason.index()].add(1);
@@ -148,7 +150,14 @@ pub(crate) fn admit<'r>(
         }
     };
     let http2 = lane.speaks_http2(client_http2);
-    (0..copies).filter_map(move |_| lane.admit(worker, http2))
+    (0..copies).filter_map(move |_| {
+        let subject = || CopySubject {
+            request,
+            rewrite: &copy.rewrite,
+            http2,
+        };
+        lane.admit(worker, http2, subject)
+    })
 }
 
 /// Why this mirror does not receive copies of such requests.
@@ -202,16 +211,18 @@ pub(crate) fn begin_http1(
     };
     let mut tee: Option<Tee> = None;
     for copy in &route.copies {
-        for ticket in admit(worker, &copy.lane, request, never, false) {
+        for ticket in admit(worker, copy, request, never, false) {
             if copy.lane.speaks_http2(false) {
                 let has_body = !matches!(head.body(), Framing::None | Framing::Length(0));
-                let request = decode_request(head, copy.lane.scheme());
-                let queue = decoded::send(worker, copy, ticket, request.as_ref(), has_body);
+                let decoded = decode_request(head, copy.lane.scheme());
+                let id = request.generated_id();
+                let queue = decoded::send(worker, copy, ticket, decoded.as_ref(), id, has_body);
                 tee.get_or_insert_with(Tee::default).data.extend(queue);
                 continue;
             }
             let mut bytes = copy_head(copy, request, inline.map_or(0, <[u8]>::len));
             bytes.extend_from_slice(inline.unwrap_or_default());
+            ticket.sent(inline.map_or(0, <[u8]>::len));
             let Some(held) = Held::take(worker, bytes.len()) else {
                 ticket.finish(Outcome::Shed(ShedReason::HeldBytes));
                 continue;
@@ -255,6 +266,8 @@ fn copy_head(copy: &CopyTo, request: &Http1View<'_, '_>, more: usize) -> Vec<u8>
         FieldAction::Replace(value) => Change::Replace(value),
     };
     let appended = copy.rewrite.appended().iter().map(|(name, value)| (&**name, &**value));
+    let id = request.id.as_ref().and_then(|id| id.on_copy(&copy.rewrite));
+    let appended = appended.chain(id);
     write_copy(head, changed, change, appended, &mut out);
     out
 }

@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
 
 use self::entrances::Entrances;
+use crate::access_log::IdSource;
 use crate::bind::{ListenerId, Socket};
 use crate::plan::Plan;
 use crate::snapshot::{Snapshot, UpstreamTarget};
@@ -88,6 +89,8 @@ pub(crate) struct Worker {
     held_limit: Cell<usize>,
     /// Upstream connections that client connections share.
     shared: RefCell<Vec<Rc<Link>>>,
+    /// Random identifiers.
+    pub(crate) ids: IdSource,
 }
 
 impl Worker {
@@ -106,6 +109,7 @@ impl Worker {
             held: Cell::new(0),
             held_limit: Cell::new(plan.held_per_worker()),
             shared: RefCell::default(),
+            ids: IdSource::new(),
         }
     }
 

@@ -55,6 +55,8 @@ pub enum Signal {
     Stop,
     /// Goes on.
     Continue,
+    /// Opens access logs anew.
+    Usr1,
 }
 
 impl Mynah {
@@ -180,6 +182,7 @@ impl Mynah {
             Signal::Kill => "KILL",
             Signal::Stop => "STOP",
             Signal::Continue => "CONT",
+            Signal::Usr1 => "USR1",
         };
         let sent = Command::new("kill").args(["-s", name, &pid.to_string()]).status().await;
         assert!(sent.is_ok_and(|status| status.success()), "the process takes signals");

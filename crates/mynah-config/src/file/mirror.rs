@@ -7,7 +7,7 @@ use mynah_core::{ByteSize, Ratio};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ClientTls, Credentials, Protocol, same_protocol, short_for_url};
+use super::{AccessLog, ClientTls, Credentials, Protocol, same_protocol, short_for_url};
 use crate::model::{Endpoint, HostPolicy, SampleBy};
 use crate::value::{FieldName, Text};
 
@@ -85,6 +85,9 @@ pub(crate) struct Mirror {
     /// Copies health checks of the kubelet and of load balancers as well.
     #[serde(default)]
     pub(crate) copy_probes: bool,
+    /// The access log of this mirror: a line for each copy, with what was sent and how it ended. Off unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) access_log: Option<AccessLog>,
 }
 
 /// Changes to header fields: removed first, then set, then added.

@@ -65,6 +65,7 @@ impl Check<'_> {
             },
             resolve_interval: self.positive(mirror.resolve_interval.0, &path.key("resolve_interval")),
             copy_probes: mirror.copy_probes,
+            access_log: self.mirror_log(mirror, &path.key("access_log")),
             url,
         }
     }
@@ -116,7 +117,7 @@ impl Check<'_> {
         read
     }
 
-    fn field_name(&mut self, name: &str, path: &Path) {
+    pub(super) fn field_name(&mut self, name: &str, path: &Path) {
         if !is_token(name) {
             self.wrong(
                 path,

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::linger;
 use crate::exchange::http1::{Incoming, Input, Output, Replying, decode_request};
-use crate::exchange::{Outcome, Reply, Source};
+use crate::exchange::{Outcome, Reply, Source, Tally};
 use crate::route::DecodedView;
 use crate::stats::ProductionError;
 use crate::stream::Stream;
@@ -39,14 +39,14 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, peer: Peer, read: 
             Ok(Some(head)) => head,
             Ok(None) => return,
             Err((error, status)) => {
-                worker.stats.error(error);
+                refused(&worker, &peer, error, status);
                 return refuse(&worker, input, output, status).await;
             }
         };
         let begun = match begin(&worker, &head, scheme) {
             Ok(begun) => begun,
             Err(status) => {
-                worker.stats.error(ProductionError::BadRequest);
+                refused(&worker, &peer, ProductionError::BadRequest, status);
                 return refuse(&worker, input, output, status).await;
             }
         };
@@ -60,6 +60,14 @@ async fn refuse(worker: &Worker, input: Input, mut output: Output, status: u16) 
         && let Some(stream) = input.rejoin(output)
     {
         linger(worker, stream).await;
+    }
+}
+
+/// Counts, and logs, that something was refused that was no request.
+fn refused(worker: &Worker, peer: &Peer, error: ProductionError, status: u16) {
+    worker.stats.error(error);
+    if let Some(log) = &worker.snapshot().access_log {
+        log.refused(peer, status, error.as_str());
     }
 }
 
@@ -131,12 +139,14 @@ async fn exchange(
     let last = begun.last || worker.is_draining();
     let mut reply = Reply::Http1(Box::new(Replying::new(output, begun.is_head, begun.is_old, last)));
     let snapshot = worker.snapshot();
-    let view = DecodedView {
-        request: &begun.request,
-        client: peer.client.ip(),
-        http2: false,
-    };
+    let protocol = if begun.is_old { "HTTP/1.0" } else { "HTTP/1.1" };
+    let view = DecodedView::new(worker, &snapshot, &begun.request, peer, protocol);
     let route = snapshot.route(&view);
+    let line = snapshot
+        .access_log
+        .as_ref()
+        .map(|log| log.begin(&view, route.index, started));
+    let tally = Tally::default();
     let tee = tee::decoded::begin(worker, route, &view, has_body);
     let request = route.upstream.forward_decoded(begun.request, route, &peer);
     let incoming = Incoming::new(input, begun.body);
@@ -146,8 +156,11 @@ async fn exchange(
         (Some(incoming.into_input()), None)
     };
     let target = route.upstream.clone();
-    let (status, outcome) = links.carry(&target, request, &mut source, &mut reply, tee).await;
+    let (status, outcome) = links
+        .carry(&target, request, &mut source, &mut reply, tee, &tally)
+        .await;
     worker.stats.exchange(status, outcome, started.elapsed());
+    tally.end(line, status, outcome, started);
     let Reply::Http1(reply) = reply else { return None };
     let read_whole = match source {
         Some(Source::Http1(incoming)) => {

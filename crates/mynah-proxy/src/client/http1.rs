@@ -8,6 +8,7 @@
 //! What the application does to its connection happens to the client's: an end of stream is passed on as one, a reset as
 //! one. Copies leave through a [`Tee`] on the request side, which never waits.
 
+mod line;
 mod request;
 mod response;
 
@@ -24,6 +25,7 @@ use tokio::io::AsyncWrite;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::LINGER;
+use crate::access_log::Draft;
 use crate::connect::{ConnectError, connect_upstream_first};
 use crate::out::Out;
 use crate::snapshot::UpstreamTarget;
@@ -50,7 +52,9 @@ pub(crate) enum End {
 /// Serves a client connection by HTTP/1 until it ends or turns out to need another protocol.
 pub(crate) async fn serve(worker: Rc<Worker>, client: Stream, peer: Peer) -> End {
     let mut relay = Relay::new(worker, client, peer);
-    match poll_fn(|cx| relay.poll(cx)).await {
+    let over = poll_fn(|cx| relay.poll(cx)).await;
+    relay.end_lines();
+    match over {
         Over::Close => End::Closed,
         Over::Abort => {
             relay.client.abort();
@@ -91,6 +95,8 @@ struct Relay {
     /// Requests passed on whose response has not ended, the oldest first.
     exchange: Option<Exchange>,
     pipelined: VecDeque<Exchange>,
+    /// The lines of all of these in the access log; empty when there is none.
+    lines: VecDeque<Draft>,
     /// The upstream connection has completed a response and stays open: the next request may meet its end.
     reused: bool,
     /// A request that can be sent again if the upstream connection turns out to have been closed.
@@ -204,6 +210,7 @@ impl Relay {
             upstream_ended: false,
             exchange: None,
             pipelined: VecDeque::new(),
+            lines: VecDeque::new(),
             reused: false,
             replay: None,
             end_sent: false,
@@ -288,7 +295,7 @@ impl Relay {
     /// A production error within an exchange: the client gets a response if none of the application's was begun, and its
     /// connection is closed.
     fn fail(&mut self, error: ProductionError) {
-        self.worker.stats.error(error);
+        self.error(error);
         self.end_unserved(error);
     }
 
@@ -299,6 +306,7 @@ impl Relay {
         if unanswered && let Some(exchange) = self.exchange {
             self.respond(error.status());
             self.worker.stats.response(error.status(), exchange.started.elapsed());
+            self.line_refused(error.status());
         }
         self.drop_upstream();
         self.close();
@@ -315,6 +323,7 @@ impl Relay {
         self.to_upstream.clear();
         self.exchange = None;
         self.pipelined = VecDeque::new();
+        self.end_lines();
         self.replay = None;
     }
 
@@ -369,7 +378,8 @@ impl Relay {
             // A connection on which nothing was ever said is closed without a word.
             Deadline::RequestHead if self.unread.is_empty() => Some(Over::Close),
             Deadline::RequestHead => {
-                self.worker.stats.error(ProductionError::HeadTimeout);
+                self.error(ProductionError::HeadTimeout);
+                self.line_of_nothing(ProductionError::HeadTimeout.status(), ProductionError::HeadTimeout);
                 self.respond(ProductionError::HeadTimeout.status());
                 self.close();
                 None

@@ -21,8 +21,8 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 use super::linger;
 use super::wire::{Watch, Wire};
 use crate::exchange::http2::{Replying, several_lengths};
-use crate::exchange::{Outcome, Reply, Source};
-use crate::route::DecodedView;
+use crate::exchange::{Outcome, Reply, Source, Tally};
+use crate::route::{DecodedView, HTTP2};
 use crate::snapshot::UpstreamTarget;
 use crate::stats::ProductionError;
 use crate::stream::Stream;
@@ -176,19 +176,25 @@ async fn serve_stream(shared: Rc<Shared>, request: Request<RecvStream>, respond:
     let snapshot = worker.snapshot();
     if let Err(status) = check(&request, &snapshot.limits) {
         worker.stats.error(ProductionError::BadRequest);
+        if let Some(log) = &snapshot.access_log {
+            log.refused(&shared.peer, status, ProductionError::BadRequest.as_str());
+        }
         Replying::new(respond, shared.watch.clone()).fail(status, Reason::PROTOCOL_ERROR);
         return;
     }
+    let tally = Tally::default();
     let has_body = !body.is_end_stream() || request.method() == Method::CONNECT;
-    let view = DecodedView {
-        request: &request,
-        client: shared.peer.client.ip(),
-        http2: true,
-    };
+    let view = DecodedView::new(worker, &snapshot, &request, shared.peer, HTTP2);
     let route = snapshot.route(&view);
+    let line = snapshot
+        .access_log
+        .as_ref()
+        .map(|log| log.begin(&view, route.index, started));
     let target = route.upstream.clone();
     if let Err(status) = check_for(&request, &target) {
         worker.stats.error(ProductionError::BadRequest);
+        let outcome = Outcome::Failed(Some(ProductionError::BadRequest));
+        tally.end(line, Some(status), outcome, started);
         Replying::new(respond, shared.watch.clone()).fail(status, Reason::PROTOCOL_ERROR);
         return;
     }
@@ -198,7 +204,10 @@ async fn serve_stream(shared: Rc<Shared>, request: Request<RecvStream>, respond:
     drop(snapshot);
     let mut source = has_body.then_some(Source::Http2(body));
     let mut reply = Reply::Http2(Replying::new(respond, shared.watch.clone()));
-    let (status, outcome) = shared.links.carry(&target, request, &mut source, &mut reply, tee).await;
+    let (status, outcome) = shared
+        .links
+        .carry(&target, request, &mut source, &mut reply, tee, &tally)
+        .await;
     if !shared.extended_connect.get() {
         shared
             .extended_connect
@@ -209,6 +218,7 @@ async fn serve_stream(shared: Rc<Shared>, request: Request<RecvStream>, respond:
         shared.taken_back.set(shared.taken_back.get() + 1);
     }
     worker.stats.exchange(status, outcome, took);
+    tally.end(line, status, outcome, started);
 }
 
 /// Refuses what is larger than allowed, and what two servers could read differently. With which status.

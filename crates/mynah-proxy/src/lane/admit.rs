@@ -1,5 +1,6 @@
 //! Admission: a copy is taken or shed, at once; and the ticket that makes sure it ends in exactly one outcome.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -7,19 +8,31 @@ use mynah_core::{Admission, BreakerState, FailReason, Outcome, ShedReason};
 use tokio::time::Instant;
 
 use super::Lane;
+use crate::access_log::{Draft, Subject};
 use crate::worker::Worker;
 
 impl Lane {
     /// Takes a copy or says why it is shed; either way it is counted. Never waits.
-    pub(crate) fn admit(self: &Rc<Self>, worker: &Worker, http2: bool) -> Option<Ticket> {
+    /// The copy's line in the access log, if there is one, tells of `subject`.
+    pub(crate) fn admit<S: Subject>(
+        self: &Rc<Self>,
+        worker: &Worker,
+        http2: bool,
+        subject: impl FnOnce() -> S,
+    ) -> Option<Ticket> {
         self.stats.copies.add(1);
-        match self.try_admit(worker, http2) {
-            Ok(ticket) => Some(ticket),
-            Err(reason) => {
-                self.count(Outcome::Shed(reason));
-                None
+        let mut admitted = self.try_admit(worker, http2);
+        if let Some(log) = &self.access_log {
+            let started = admitted
+                .as_ref()
+                .map_or_else(|_| Instant::now(), |ticket| ticket.started);
+            let line = log.begin(&subject(), None, started);
+            match &mut admitted {
+                Ok(ticket) => ticket.line = RefCell::new(Some(line)),
+                Err(reason) => line.end_copy(Outcome::Shed(*reason), started.elapsed()),
             }
         }
+        admitted.map_err(|reason| self.count(Outcome::Shed(reason))).ok()
     }
 
     fn try_admit(self: &Rc<Self>, worker: &Worker, http2: bool) -> Result<Ticket, ShedReason> {
@@ -47,6 +60,7 @@ impl Lane {
             probe,
             http2,
             ended: false,
+            line: RefCell::default(),
         })
     }
 
@@ -96,12 +110,35 @@ pub(crate) struct Ticket {
     probe: bool,
     http2: bool,
     ended: bool,
+    /// Its line in the mirror's access log.
+    line: RefCell<Option<Draft>>,
 }
 
 impl Ticket {
     /// Whether the copy leaves by HTTP/2.
     pub(crate) fn http2(&self) -> bool {
         self.http2
+    }
+
+    /// So much of the body has been sent.
+    pub(crate) fn sent(&self, bytes: usize) {
+        if let Some(line) = &mut *self.line.borrow_mut() {
+            line.sent(bytes as u64);
+        }
+    }
+
+    /// The head of the mirror's response has come.
+    pub(crate) fn answered(&self, status: u16) {
+        if let Some(line) = &mut *self.line.borrow_mut() {
+            line.answered(status);
+        }
+    }
+
+    /// So much of the body of the mirror's response has come.
+    pub(crate) fn received(&self, bytes: usize) {
+        if let Some(line) = &mut *self.line.borrow_mut() {
+            line.received(bytes as u64);
+        }
     }
 
     /// Counts how the copy ended.
@@ -133,6 +170,9 @@ impl Ticket {
             Outcome::Shed(_) => {}
         }
         lane.count(outcome);
+        if let Some(line) = self.line.take() {
+            line.end_copy(outcome, now - self.started);
+        }
         if lane.load.in_flight.get() == 0 {
             lane.load.ended.notify_waiters();
         }

@@ -284,6 +284,7 @@ impl Sending {
         match item {
             Item::Data(bytes) => {
                 self.held = bytes.len();
+                self.copy.ticket.sent(bytes.len());
                 if self.copy.encode_chunked {
                     self.out.push(Bytes::from(format!("{:x}\r\n", bytes.len())));
                     self.out.push(bytes);
@@ -377,6 +378,9 @@ impl Sending {
                         .map(|head| (head.status(), head.is_interim(), head.body(), head.persistent()));
                     worker.return_fields(fields);
                     let (status, interim, framing, persistent) = parsed.ok()?;
+                    if !interim {
+                        self.copy.ticket.answered(status);
+                    }
                     // What of `bytes` belongs to the head: all but what is behind it.
                     at = bytes.len() - (head.len() - len);
                     self.response = match (interim, framing) {
@@ -401,7 +405,9 @@ impl Sending {
                     }
                 }
                 Response::Body { decoder, persistent } => {
-                    at += decoder.decode(&bytes[at..], &mut ()).ok()?;
+                    let len = decoder.decode(&bytes[at..], &mut ()).ok()?;
+                    self.copy.ticket.received(len);
+                    at += len;
                     if decoder.is_ended() {
                         self.response = Response::Ended {
                             persistent: *persistent,

@@ -15,7 +15,7 @@ use mynah_core::{FailReason, Outcome, ShedReason};
 use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 
 use super::queue::{BodyQueue, Item, Next};
-use super::{ConnectionSlot, DecodedCopy, Lane, Seat};
+use super::{ConnectionSlot, DecodedCopy, Lane, Seat, Ticket};
 use crate::connect::{ConnectError, connect_mirror};
 use crate::stream::Stream;
 
@@ -218,14 +218,18 @@ async fn deliver(link: &Link, mut sender: SendRequest<Bytes>, copy: &mut Decoded
     drop(sender);
     copy.held = None;
     match &copy.body {
-        None => discard(link, response, max).await.err().unwrap_or(Outcome::Delivered),
-        Some(body) => exchange(link, response, stream, body, max).await,
+        None => discard(link, &copy.ticket, response, max)
+            .await
+            .err()
+            .unwrap_or(Outcome::Delivered),
+        Some(body) => exchange(link, &copy.ticket, response, stream, body, max).await,
     }
 }
 
 /// Body out and response in, at the same time.
 async fn exchange(
     link: &Link,
+    ticket: &Ticket,
     response: ResponseFuture,
     mut stream: SendStream<Bytes>,
     body: &BodyQueue,
@@ -234,8 +238,8 @@ async fn exchange(
     let mut received = false;
     let mut sent = false;
     let outcome = {
-        let mut sending = pin!(write(&mut stream, body));
-        let mut receiving = pin!(discard(link, response, max));
+        let mut sending = pin!(write(&mut stream, ticket, body));
+        let mut receiving = pin!(discard(link, ticket, response, max));
         poll_fn(|cx| {
             if !received && let Poll::Ready(result) = receiving.as_mut().poll(cx) {
                 match result {
@@ -267,7 +271,7 @@ async fn exchange(
     outcome
 }
 
-async fn write(stream: &mut SendStream<Bytes>, body: &BodyQueue) -> Result<(), Outcome> {
+async fn write(stream: &mut SendStream<Bytes>, ticket: &Ticket, body: &BodyQueue) -> Result<(), Outcome> {
     loop {
         let next = poll_fn(|cx| match body.poll_next(cx) {
             Poll::Pending => stream.poll_reset(cx).map(|_| Err(Outcome::Failed(FailReason::Reset))),
@@ -288,6 +292,7 @@ async fn write(stream: &mut SendStream<Bytes>, body: &BodyQueue) -> Result<(), O
                     let len = part.len();
                     stream.send_data(part, false).map_err(|error| failed(&error))?;
                     body.written(len);
+                    ticket.sent(len);
                 }
             }
         }
@@ -311,9 +316,12 @@ fn poll_room(stream: &mut SendStream<Bytes>, body: &BodyQueue, cx: &mut Context<
 }
 
 /// Reads a response and throws it away, up to so many bytes.
-async fn discard(link: &Link, response: ResponseFuture, max: u64) -> Result<(), Outcome> {
+async fn discard(link: &Link, ticket: &Ticket, response: ResponseFuture, max: u64) -> Result<(), Outcome> {
     let mut body = match response.await {
-        Ok(response) => response.into_body(),
+        Ok(response) => {
+            ticket.answered(response.status().as_u16());
+            response.into_body()
+        }
         Err(error) => {
             if error.is_go_away() {
                 link.gone.set(true);
@@ -329,6 +337,7 @@ async fn discard(link: &Link, response: ResponseFuture, max: u64) -> Result<(), 
             Err(error) => return Err(failed(&error)),
         };
         discarded += len as u64;
+        ticket.received(len);
         if discarded > max {
             // Dropping the stream resets it.
             return Ok(());

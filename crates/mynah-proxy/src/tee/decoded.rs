@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use mynah_core::{FailReason, FieldAction, NotCopied, Outcome, ShedReason};
 
 use super::{Tee, admit, never_copied};
+use crate::access_log::{GeneratedId, Logged};
 use crate::exchange::http1::encode_request;
 use crate::lane::queue::BodyQueue;
 use crate::lane::{DecodedCopy, Ticket, WireCopy};
@@ -28,8 +29,8 @@ pub(crate) fn begin(
     let never = never_copied(view, tunnel);
     let mut tee: Option<Tee> = None;
     for copy in &route.copies {
-        for ticket in admit(worker, &copy.lane, view, never, view.http2) {
-            if let Some(queue) = send(worker, copy, ticket, Some(view.request), has_body) {
+        for ticket in admit(worker, copy, view, never, view.http2) {
+            if let Some(queue) = send(worker, copy, ticket, Some(view.request), view.generated_id(), has_body) {
                 tee.get_or_insert_with(Tee::default).data.push(queue);
             }
         }
@@ -43,9 +44,10 @@ pub(super) fn send(
     copy: &CopyTo,
     ticket: Ticket,
     request: Option<&Request<()>>,
+    id: Option<&GeneratedId>,
     has_body: bool,
 ) -> Option<Rc<BodyQueue>> {
-    let Some(request) = request.and_then(|request| rewritten(copy, request)) else {
+    let Some(request) = request.and_then(|request| rewritten(copy, request, id)) else {
         // A target that only HTTP/1 can say.
         ticket.finish(Outcome::Failed(FailReason::Internal));
         return None;
@@ -104,7 +106,7 @@ fn size(request: &Request<()>) -> usize {
 }
 
 /// The copy's head. None when what the rewrite makes of the target cannot be one.
-fn rewritten(copy: &CopyTo, request: &Request<()>) -> Option<Request<()>> {
+fn rewritten(copy: &CopyTo, request: &Request<()>, id: Option<&GeneratedId>) -> Option<Request<()>> {
     let rewrite = &copy.rewrite;
     let mut new = Request::new(());
     *new.method_mut() = request.method().clone();
@@ -122,7 +124,8 @@ fn rewritten(copy: &CopyTo, request: &Request<()>) -> Option<Request<()>> {
             }
         }
     }
-    for (name, value) in rewrite.appended() {
+    let appended = rewrite.appended().iter().map(|(name, value)| (&**name, &**value));
+    for (name, value) in appended.chain(id.and_then(|id| id.on_copy(rewrite))) {
         headers.append(
             HeaderName::from_bytes(name.as_bytes()).ok()?,
             HeaderValue::from_bytes(value).ok()?,

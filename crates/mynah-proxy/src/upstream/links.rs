@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use crate::connect::{ConnectError, connect_upstream_first};
 use crate::exchange::http1::{Awaited, Idle, Input, Keep, Output, send_request};
-use crate::exchange::{self, Call, Outcome, Pending, Ran, Reply, Sink, Source};
+use crate::exchange::{self, Call, Outcome, Pending, Ran, Reply, Sink, Source, Tally};
 use crate::lane::agreed_on_http2;
 use crate::snapshot::UpstreamTarget;
 use crate::stats::ProductionError;
@@ -187,6 +187,7 @@ impl Links {
         source: &mut Option<Source>,
         reply: &mut Reply,
         mut tee: Option<Box<Tee>>,
+        tally: &Tally,
     ) -> (Option<u16>, Outcome) {
         loop {
             let call = match self.call(target, request, source.is_some()).await {
@@ -196,7 +197,7 @@ impl Links {
                     return (Some(error.status()), Outcome::Failed(Some(error)));
                 }
             };
-            match exchange::run(call, source, reply, tee.take()).await {
+            match exchange::run(call, source, reply, tee.take(), tally).await {
                 Ran::With(status, outcome) => return (status, outcome),
                 Ran::Again(again) => {
                     self.worker.stats.resent.add(1);

@@ -1,4 +1,5 @@
-//! SIGTERM and SIGINT: the first drains, the second ends at once. SIGHUP has the configuration read again.
+//! SIGTERM and SIGINT: the first drains, the second ends at once. SIGHUP has the configuration read again, SIGUSR1 opens the
+//! files of access logs anew.
 
 use std::io;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ struct Caught {
     term: Signal,
     int: Signal,
     hangup: Signal,
+    usr1: Signal,
 }
 
 /// Whether a second signal came.
@@ -40,6 +42,7 @@ impl Signals {
             term: signal(SignalKind::terminate())?,
             int: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            usr1: signal(SignalKind::user_defined1())?,
         };
         drop(guard);
         Ok(Self { runtime, signals })
@@ -52,10 +55,10 @@ impl Signals {
         thread::Builder::new().name("mynah-signals".to_owned()).spawn(move || {
             let Self { runtime, signals } = &mut self;
             runtime.block_on(async {
-                let name = signals.next(&reload).await;
+                let name = signals.next(&stop, &reload).await;
                 tracing::info!(signal = name, "draining");
                 stop.drain();
-                let name = signals.next(&reload).await;
+                let name = signals.next(&stop, &reload).await;
                 tracing::warn!(signal = name, "ending at once");
                 report.0.store(true, Relaxed);
                 stop.abort();
@@ -67,12 +70,16 @@ impl Signals {
 
 impl Caught {
     /// The next signal to stop; others are answered meanwhile.
-    async fn next(&mut self, reload: &ReloadHandle) -> &'static str {
+    async fn next(&mut self, stop: &StopHandle, reload: &ReloadHandle) -> &'static str {
         loop {
             tokio::select! {
                 _ = self.term.recv() => return "SIGTERM",
                 _ = self.int.recv() => return "SIGINT",
                 _ = self.hangup.recv() => reload.request(Trigger::Signal),
+                _ = self.usr1.recv() => {
+                    tracing::info!(signal = "SIGUSR1", "opening access logs anew");
+                    stop.reopen_logs();
+                }
             }
         }
     }

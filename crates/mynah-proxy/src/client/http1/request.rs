@@ -12,6 +12,7 @@ use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
 use super::{Closing, Deadline, Exchange, HALF_CLOSED, Over, Relay, Replay, RequestState, Until, Upstream};
+use crate::access_log::CLIENT_GONE;
 use crate::route::Http1View;
 use crate::stats::ProductionError;
 use crate::tee;
@@ -132,7 +133,7 @@ impl Relay {
         self.client_ended = true;
         match self.request {
             RequestState::Body { .. } => {
-                self.worker.stats.error(ProductionError::ClientAborted);
+                self.error(ProductionError::ClientAborted);
                 self.cut_copies();
             }
             RequestState::Tunnel => {}
@@ -140,6 +141,7 @@ impl Relay {
             _ => {
                 if !self.unread.is_empty() {
                     self.worker.stats.error(ProductionError::ClientAborted);
+                    self.line_of_nothing(CLIENT_GONE, ProductionError::ClientAborted);
                 }
                 self.drop_upstream();
                 self.close();
@@ -150,7 +152,7 @@ impl Relay {
     /// The client is gone: so is its upstream connection, in the same manner.
     pub(super) fn client_reset(&mut self) -> Over {
         if self.exchange.is_some() || matches!(self.request, RequestState::Body { .. }) {
-            self.worker.stats.error(ProductionError::ClientAborted);
+            self.error(ProductionError::ClientAborted);
         }
         self.cut_copies();
         if let Upstream::Open(stream) | Upstream::Deaf(stream) = std::mem::replace(&mut self.upstream, Upstream::None) {
@@ -278,6 +280,9 @@ impl Relay {
                         return None;
                     };
                     at += len;
+                    if let Some(line) = self.lines.back_mut() {
+                        line.sent(len as u64);
+                    }
                     if decoder.is_ended() {
                         if let Some(tee) = tee.take() {
                             tee.end();
@@ -289,7 +294,10 @@ impl Relay {
                         };
                     }
                 }
-                RequestState::Tunnel => at = chunk.len(),
+                RequestState::Tunnel => {
+                    self.line_sent(chunk.len() - at);
+                    at = chunk.len();
+                }
                 RequestState::Upgrade | RequestState::Wait(_) | RequestState::Refuse(_) => {
                     self.unread = chunk[at..].to_vec();
                     break;
@@ -324,6 +332,7 @@ impl Relay {
 
     fn refuse(&mut self, status: u16) {
         self.worker.stats.error(ProductionError::BadRequest);
+        self.line_of_nothing(status, ProductionError::BadRequest);
         self.request = RequestState::Refuse(status);
     }
 
@@ -332,7 +341,7 @@ impl Relay {
             self.fail(ProductionError::BadRequest);
         } else {
             // The response that is due belongs to an earlier request.
-            self.worker.stats.error(ProductionError::BadRequest);
+            self.error(ProductionError::BadRequest);
             self.drop_upstream();
             self.close();
         }
@@ -375,10 +384,7 @@ impl Relay {
 
     fn begin_parsed(&mut self, head: &RequestHead<'_>, behind: &[u8]) -> Begun {
         let snapshot = self.worker.snapshot();
-        let view = Http1View {
-            head,
-            client: self.peer.client.ip(),
-        };
+        let view = Http1View::new(&self.worker, &snapshot, head, self.peer);
         let route = snapshot.route(&view);
         let target = &route.upstream;
         if !self.target.as_ref().is_some_and(|current| Rc::ptr_eq(current, target)) {
@@ -401,11 +407,13 @@ impl Relay {
         let hold = upgrade || kind == RequestKind::Connect;
         let tee = tee::begin_http1(&self.worker, route, &view, behind);
         let idempotent = is_idempotent(head.method());
+        let started = Instant::now();
+        self.begin_line(&snapshot, &view, route, started);
         self.expect_response(Exchange {
             kind,
             upgrade,
             idempotent,
-            started: Instant::now(),
+            started,
             status: 0,
         });
         self.request = match head.body() {

@@ -63,7 +63,7 @@ impl Relay {
                 if decoder.finish_eof().is_ok() {
                     self.complete();
                 } else {
-                    self.worker.stats.error(ProductionError::Truncated);
+                    self.error(ProductionError::Truncated);
                 }
                 self.drop_upstream();
                 self.close();
@@ -93,7 +93,7 @@ impl Relay {
                 None
             }
             ResponseState::Body { .. } => {
-                self.worker.stats.error(ProductionError::Truncated);
+                self.error(ProductionError::Truncated);
                 Some(Over::Abort)
             }
             ResponseState::Tunnel => Some(Over::Abort),
@@ -162,11 +162,17 @@ impl Relay {
                         return self.fail(ProductionError::BadResponse);
                     };
                     at += len;
+                    if let Some(line) = self.lines.front_mut() {
+                        line.received(len as u64);
+                    }
                     if decoder.is_ended() {
                         self.complete();
                     }
                 }
-                ResponseState::Tunnel => at = chunk.len(),
+                ResponseState::Tunnel => {
+                    self.line_received(chunk.len() - at);
+                    at = chunk.len();
+                }
             }
         }
         self.to_client.push(chunk.slice(run..at));
@@ -191,6 +197,9 @@ impl Relay {
         self.deadline = None;
         let exchange = self.exchange.as_mut()?;
         exchange.status = head.status();
+        if let Some(line) = self.lines.front_mut() {
+            line.answered(head.status());
+        }
         let switched = head.status() == 101;
         if switched && !(exchange.upgrade && matches!(self.request, RequestState::Upgrade)) {
             return None;
@@ -225,14 +234,18 @@ impl Relay {
         }
         self.response = ResponseState::Tunnel;
         self.request = RequestState::Tunnel;
-        self.to_upstream.push(Bytes::from(std::mem::take(&mut self.unread)));
+        let unread = std::mem::take(&mut self.unread);
+        self.line_sent(unread.len());
+        self.to_upstream.push(Bytes::from(unread));
     }
 
     /// The response to the oldest request has ended.
     fn complete(&mut self) {
         self.response = ResponseState::Head;
         if let Some(exchange) = std::mem::replace(&mut self.exchange, self.pipelined.pop_front()) {
-            self.worker.stats.response(exchange.status, exchange.started.elapsed());
+            let took = exchange.started.elapsed();
+            self.worker.stats.response(exchange.status, took);
+            self.end_line(took);
         }
         let response_timeout = self
             .target
