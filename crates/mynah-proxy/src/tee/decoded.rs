@@ -113,7 +113,9 @@ fn rewritten(copy: &CopyTo, request: &Request<()>, id: Option<&GeneratedId>) -> 
     *new.version_mut() = request.version();
     *new.uri_mut() = rewritten_uri(copy, request)?;
     let mut headers = HeaderMap::with_capacity(request.headers().len() + rewrite.appended().len());
-    for (name, value) in request.headers() {
+    // Permission to send is asked of the application alone.
+    let fields = request.headers().iter().filter(|(name, _)| *name != header::EXPECT);
+    for (name, value) in fields {
         match rewrite.field(name.as_str().as_bytes(), value.as_bytes()) {
             FieldAction::Keep => {
                 headers.append(name.clone(), value.clone());
