@@ -65,11 +65,16 @@ fn extend(request: &mut Request<()>, name: &'static str, value: &str) {
     let Ok(extended) = HeaderValue::from_bytes(&extended) else {
         return;
     };
-    request.headers_mut().remove(&name);
-    for value in before.into_iter().rev().skip(1).rev() {
-        request.headers_mut().append(&name, value);
+    let kept = before.len().saturating_sub(1);
+    let values = before.into_iter().take(kept).chain([extended]);
+    // Removing a field would disorder the others.
+    for (n, value) in values.enumerate() {
+        if n == 0 {
+            request.headers_mut().insert(&name, value);
+        } else {
+            request.headers_mut().append(&name, value);
+        }
     }
-    request.headers_mut().append(name, extended);
 }
 
 /// A node identifier (RFC 7239 §6).

@@ -14,6 +14,7 @@ mod http2;
 mod interim;
 mod requests;
 mod responses;
+mod translation;
 mod tunnels;
 
 use mynah_testkit::raw::Script;
