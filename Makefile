@@ -45,6 +45,10 @@ peers: ## tests against nginx, curl, Node, gRPC and a browser; installs them (De
 monitoring: ## Prometheus rules and Grafana dashboard; installs promtool (Debian, as root)
 	monitoring/check
 
+netns: ## tests of the takeover in network namespaces; installs nftables and iproute2 (Debian, as root)
+	command -v nft >/dev/null && command -v ip >/dev/null || { apt-get update && apt-get install -y --no-install-recommends nftables iproute2; }
+	$(CARGO) test -p mynah --test netns -- --ignored
+
 demo: ## shows Mynah at work
 	$(CARGO) run --release -- demo
 

@@ -127,6 +127,8 @@ pub struct Upstream {
     pub forwarded: Forwarded,
     /// Whether each client connection has an upstream connection of its own, or they share a pool.
     pub connections: Connections,
+    /// Whether connections come from the client's own address.
+    pub preserve_source: bool,
     /// Time for a connection to be made, TLS included; the client gets 504 past it.
     pub connect_timeout: Duration,
     /// Time from the end of a request to the head of its response; the client gets 504 past it. None: no limit.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::error::{ConfigError, Origin};
 use crate::file::{self, File};
-use crate::model::{Config, Endpoint, Limits, Listener, Upstream};
+use crate::model::{Config, Connections, Endpoint, Limits, Listener, Upstream};
 use crate::node::Node;
 use crate::path::Path;
 
@@ -102,12 +102,19 @@ impl Check<'_> {
 
     fn upstream(&mut self, upstream: &file::Upstream, path: &Path) -> Upstream {
         let url = upstream.url.0.clone();
+        if upstream.preserve_source && upstream.connections == Connections::Shared {
+            self.wrong(
+                &path.key("preserve_source"),
+                "a connection that clients share has no client's address; expected `connections: own`",
+            );
+        }
         Upstream {
             protocol: upstream.protocol,
             tls: self.client_tls(upstream.tls.as_ref(), &url, path),
             proxy_protocol: upstream.proxy_protocol,
             forwarded: upstream.forwarded,
             connections: upstream.connections,
+            preserve_source: upstream.preserve_source,
             connect_timeout: self.positive(upstream.connect_timeout.0, &path.key("connect_timeout")),
             response_timeout: upstream
                 .response_timeout

@@ -17,6 +17,10 @@ mod rewrite;
 mod sampler;
 mod size;
 
+/// The mark of connections to the application that come from the client's own address (Linux `SO_MARK`). The proxy sets it,
+/// the rules of the takeover match it.
+pub const UPSTREAM_MARK: u32 = 0x6d79_0002;
+
 pub use breaker::{Admission, BreakerState, CircuitBreaker};
 pub use log_format::{JSON_FIELDS, LogField, LogFormat, LogFormatError, LogPart, is_constant};
 pub use mask::{CredentialPolicy, LogMask};

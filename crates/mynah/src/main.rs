@@ -16,6 +16,7 @@ mod output;
 mod probe;
 mod run;
 mod schema;
+mod takeover;
 mod wait;
 
 use std::process::ExitCode;
@@ -42,6 +43,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Probe(args) => probe::probe(&args),
         Command::Inject(args) => inject::inject(*args),
         Command::Eject(args) => eject::eject(&args),
+        Command::Takeover(args) => takeover::takeover(args),
         Command::Wait(args) => {
             wait::wait(&args);
             Ok(())
