@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::error::{ConfigError, Origin};
+use crate::error::{ConfigError, MAX_ERRORS, Origin};
 use crate::file::{self, File};
 use crate::model::{Config, Connections, Endpoint, Limits, Listener, Upstream};
 use crate::node::Node;
@@ -36,7 +36,9 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn wrong(&mut self, path: &Path, message: impl Into<String>) {
-        self.errors.push(self.origin.error_at(self.tree, path, message));
+        if self.errors.len() < MAX_ERRORS {
+            self.errors.push(self.origin.error_at(self.tree, path, message));
+        }
     }
 
     fn config(&mut self, file: &File) -> Config {
@@ -232,7 +234,13 @@ impl Check<'_> {
     /// A path from the file, which starts in the file's folder.
     fn file(&mut self, file: &std::path::Path, path: &Path) -> PathBuf {
         let file = self.origin.folder().join(file);
-        if let Err(error) = std::fs::File::open(&file) {
+        // Opening a pipe would wait for somebody who writes.
+        let opened = match std::fs::metadata(&file) {
+            Ok(metadata) if !metadata.is_file() => Err(std::io::Error::other("it is no regular file")),
+            Ok(_) => std::fs::File::open(&file).map(drop),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = opened {
             self.wrong(
                 path,
                 format!("cannot read '{}': {error}; expected a PEM file", file.display()),

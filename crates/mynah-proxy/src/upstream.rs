@@ -88,7 +88,13 @@ fn node(ip: IpAddr, address: SocketAddr) -> String {
 impl PathEdit {
     /// The path and query with what the route's prefix matched replaced.
     pub(crate) fn apply<'a>(&self, path_and_query: &'a [u8]) -> Cow<'a, [u8]> {
-        let rest = path_and_query.get(self.matched..).unwrap_or_default();
+        // An absolute form may have a query without a path: no prefix stands there.
+        let matched = if path_and_query.starts_with(b"?") {
+            0
+        } else {
+            self.matched
+        };
+        let rest = path_and_query.get(matched..).unwrap_or_default();
         Cow::Owned([self.replacement.as_bytes(), rest].concat())
     }
 

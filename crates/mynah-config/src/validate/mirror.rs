@@ -1,6 +1,6 @@
 //! Mirrors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Check;
 use crate::file;
@@ -99,6 +99,7 @@ impl Check<'_> {
 
     fn fields(&mut self, fields: &BTreeMap<String, String>, path: &Path) -> Vec<(String, String)> {
         let mut read = Vec::new();
+        let mut seen = BTreeSet::new();
         for (name, value) in fields {
             let here = path.key(name);
             self.field_name(name, &here);
@@ -109,7 +110,7 @@ impl Check<'_> {
                 );
             }
             let name = name.to_ascii_lowercase();
-            if read.iter().any(|(other, _)| *other == name) {
+            if !seen.insert(name.clone()) {
                 self.wrong(&here, "this field is given twice, in different case; expected it once");
             }
             read.push((name, value.clone()));
