@@ -110,8 +110,8 @@ pub(crate) struct WireCopy {
 /// A copy as a decoded head, for HTTP/2.
 pub(crate) struct DecodedCopy {
     pub(crate) ticket: Ticket,
-    /// Counts the head as held until it is sent.
-    pub(crate) held: Option<Held>,
+    /// Counts the head as held.
+    pub(crate) _held: Held,
     pub(crate) request: Request<()>,
     /// The body, decoded.
     pub(crate) body: Option<Rc<BodyQueue>>,

@@ -151,6 +151,8 @@ impl Ticket {
         let lane = &self.lane;
         lane.load.in_flight.set(lane.load.in_flight.get() - 1);
         lane.stats.in_flight.add(-1);
+        // Before anything that may go wrong.
+        lane.count(outcome);
         let now = Instant::now();
         {
             let mut breaker = lane.breaker.borrow_mut();
@@ -169,7 +171,6 @@ impl Ticket {
             }
             Outcome::Shed(_) => {}
         }
-        lane.count(outcome);
         if let Some(line) = self.line.take() {
             line.end_copy(outcome, now - self.started);
         }

@@ -66,13 +66,12 @@ pub(super) fn send(
     let window = copy.lane.mirror().window.bytes() as usize;
     let queue = has_body.then(|| BodyQueue::new(worker.clone(), window));
     let body = queue.clone();
-    let held = Some(held);
     if http2 {
         copy.lane.send_http2(
             worker,
             DecodedCopy {
                 ticket,
-                held,
+                _held: held,
                 request,
                 body,
             },
@@ -84,7 +83,7 @@ pub(super) fn send(
             worker,
             WireCopy {
                 ticket,
-                held,
+                held: Some(held),
                 head,
                 body,
                 encode_chunked,
