@@ -84,13 +84,14 @@ impl Greedy {
         let task = tokio::spawn(async move {
             let mut kept = Vec::new();
             while let Ok((tcp, _)) = listener.accept().await {
-                let connection = h2::server::Builder::new()
+                let handshake = h2::server::Builder::new()
                     .initial_window_size(1 << 30)
                     .initial_connection_window_size(1 << 30)
-                    .handshake::<_, Bytes>(tcp)
-                    .await;
-                // Nobody asks it for requests, so it reads no more.
-                kept.push(connection);
+                    .handshake::<_, Bytes>(tcp);
+                let mut connection = handshake.await.unwrap();
+                let first = connection.accept().await;
+                // Nobody asks it for more, so it reads no more.
+                kept.push((connection, first));
             }
         });
         Self { address, task }
