@@ -260,6 +260,8 @@ pub struct Mirror {
     pub resolve_interval: Duration,
     /// Copies requests of the kubelet and of load balancers that check health.
     pub copy_probes: bool,
+    /// What happens to the trace context.
+    pub trace: Trace,
     /// The access log of this mirror, if there is one.
     pub access_log: Option<AccessLog>,
 }
@@ -311,6 +313,21 @@ pub enum Credentials {
     /// Their values become a stable hash: distinct users stay distinct, nobody can log in.
     #[serde(rename = "hash")]
     Hash,
+}
+
+/// What happens to the W3C trace context on the copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Trace {
+    /// It stays: the copy belongs to its original's trace.
+    #[serde(rename = "keep")]
+    Keep,
+    /// It is removed: the test environment starts traces of its own.
+    #[serde(rename = "drop")]
+    Drop,
+    /// Each copy has a trace of its own, sampled when the original's is, and tells the original's in `mynah-traceparent`. A
+    /// copy of a request without a valid trace context has none.
+    #[serde(rename = "new")]
+    New,
 }
 
 /// The circuit breaker of a mirror.

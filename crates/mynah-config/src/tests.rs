@@ -235,6 +235,11 @@ fn every_kind_of_mistake_is_told() {
             "{url: http://x, access_log: {path: logs/}}",
             "expected a file, or stdout",
         ),
+        ("{url: http://x, trace: nwe}", "expected keep, drop or new"),
+        (
+            "{url: http://x, trace: new, headers: {set: {Traceparent: a}}}",
+            "trace changes this field already",
+        ),
         ("{ratio: 5%}", "mirrors.m.url: missing"),
         ("", "mirrors.m: expected a URL|missing"),
     ] {

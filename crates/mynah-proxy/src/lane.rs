@@ -21,7 +21,7 @@ use mynah_core::{CircuitBreaker, Diffusion, RateLimiter, ShedReason};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-pub(crate) use self::admit::Ticket;
+pub(crate) use self::admit::{OwnField, Ticket};
 pub(crate) use self::http2::agreed as agreed_on_http2;
 use self::queue::BodyQueue;
 use crate::access_log::WorkerLog;

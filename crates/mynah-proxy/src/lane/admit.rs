@@ -61,6 +61,7 @@ impl Lane {
             http2,
             ended: false,
             line: RefCell::default(),
+            own: Vec::new(),
         })
     }
 
@@ -102,6 +103,9 @@ impl Lane {
     }
 }
 
+/// Name and value of a field of one copy alone.
+pub(crate) type OwnField = (Box<str>, Box<[u8]>);
+
 /// A copy in flight. Exactly one outcome is counted for it: the one it is finished with, or a failure inside Mynah when
 /// it is dropped without one, as a panic does.
 pub(crate) struct Ticket {
@@ -112,12 +116,24 @@ pub(crate) struct Ticket {
     ended: bool,
     /// Its line in the mirror's access log.
     line: RefCell<Option<Draft>>,
+    own: Vec<OwnField>,
 }
 
 impl Ticket {
     /// Whether the copy leaves by HTTP/2.
     pub(crate) fn http2(&self) -> bool {
         self.http2
+    }
+
+    /// The same copy with these fields of its own.
+    pub(crate) fn with_own(mut self, own: Vec<OwnField>) -> Self {
+        self.own = own;
+        self
+    }
+
+    /// Fields that no other copy has.
+    pub(crate) fn own(&self) -> &[OwnField] {
+        &self.own
     }
 
     /// So much of the body has been sent.

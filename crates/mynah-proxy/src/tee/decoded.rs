@@ -7,7 +7,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use mynah_core::{FailReason, FieldAction, NotCopied, Outcome, ShedReason};
 
 use super::{Tee, admit, never_copied};
-use crate::access_log::{GeneratedId, Logged};
 use crate::exchange::http1::encode_request;
 use crate::lane::queue::BodyQueue;
 use crate::lane::{DecodedCopy, Ticket, WireCopy};
@@ -30,7 +29,7 @@ pub(crate) fn begin(
     let mut tee: Option<Tee> = None;
     for copy in &route.copies {
         for ticket in admit(worker, copy, view, never, view.http2) {
-            if let Some(queue) = send(worker, copy, ticket, Some(view.request), view.generated_id(), has_body) {
+            if let Some(queue) = send(worker, copy, ticket, Some(view.request), has_body) {
                 tee.get_or_insert_with(Tee::default).data.push(queue);
             }
         }
@@ -44,10 +43,9 @@ pub(super) fn send(
     copy: &CopyTo,
     ticket: Ticket,
     request: Option<&Request<()>>,
-    id: Option<&GeneratedId>,
     has_body: bool,
 ) -> Option<Rc<BodyQueue>> {
-    let Some(request) = request.and_then(|request| rewritten(copy, request, id)) else {
+    let Some(request) = request.and_then(|request| rewritten(copy, &ticket, request)) else {
         // A target that only HTTP/1 can say.
         ticket.finish(Outcome::Failed(FailReason::Internal));
         return None;
@@ -105,7 +103,7 @@ fn size(request: &Request<()>) -> usize {
 }
 
 /// The copy's head. None when what the rewrite makes of the target cannot be one.
-fn rewritten(copy: &CopyTo, request: &Request<()>, id: Option<&GeneratedId>) -> Option<Request<()>> {
+fn rewritten(copy: &CopyTo, ticket: &Ticket, request: &Request<()>) -> Option<Request<()>> {
     let rewrite = &copy.rewrite;
     let mut new = Request::new(());
     *new.method_mut() = request.method().clone();
@@ -125,8 +123,7 @@ fn rewritten(copy: &CopyTo, request: &Request<()>, id: Option<&GeneratedId>) -> 
             }
         }
     }
-    let appended = rewrite.appended().iter().map(|(name, value)| (&**name, &**value));
-    for (name, value) in appended.chain(id.and_then(|id| id.on_copy(rewrite))) {
+    for (name, value) in rewrite.appended().iter().chain(ticket.own()) {
         headers.append(
             HeaderName::from_bytes(name.as_bytes()).ok()?,
             HeaderValue::from_bytes(value).ok()?,
