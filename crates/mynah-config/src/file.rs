@@ -5,12 +5,13 @@
 //! `upstream: { url: http://127.0.0.1:8080 }`.
 
 mod access_log;
+mod admin;
 mod mirror;
 mod route;
 mod upstream;
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::access_log::{AccessLog, RequestId};
+pub(crate) use self::admin::Admin;
 pub(crate) use self::mirror::{HeaderEdits, Mirror};
 pub(crate) use self::route::{HostPattern, Route, RouteCondition, ValueCondition};
 pub(crate) use self::upstream::Upstream;
@@ -48,16 +50,16 @@ pub(crate) struct File {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) routes: Option<Vec<Route>>,
     /// Threads that serve requests, each with its own connections; 1 to 1024. One for each CPU that the cgroup allows unless
-    /// given.
+    /// given. A change needs a restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1024))]
     pub(crate) workers: Option<u32>,
     /// How long production requests may go on after SIGTERM.
     #[serde(default = "drain_timeout")]
     pub(crate) drain_timeout: Text<Duration>,
-    /// The address of metrics and health checks.
-    #[serde(default = "admin")]
-    pub(crate) admin: Text<SocketAddr>,
+    /// Where Mynah is operated: admin API, dashboard, metrics and health checks. A change needs a restart.
+    #[serde(default)]
+    pub(crate) admin: Admin,
     /// Bytes held for copies, over all mirrors and workers. A copy whose bytes do not fit is shed.
     #[serde(default = "max_held_bytes")]
     pub(crate) max_held_bytes: Text<ByteSize>,
@@ -167,10 +169,6 @@ impl Default for Limits {
 
 fn drain_timeout() -> Text<Duration> {
     Text(Duration::from_secs(25))
-}
-
-fn admin() -> Text<SocketAddr> {
-    Text((Ipv4Addr::LOCALHOST, 9470).into())
 }
 
 fn max_held_bytes() -> Text<ByteSize> {

@@ -1,10 +1,9 @@
 //! What `mynah run` is told with flags, as if it stood in a file.
 
-use std::net::SocketAddr;
-
 use mynah_core::Ratio;
 
 use crate::error::{Errors, Origin};
+use crate::model::AdminAddress;
 use crate::node::Node;
 
 /// The flags of `mynah run`: one listener, one upstream, mirrors with one ratio.
@@ -21,7 +20,7 @@ pub struct Flags {
     /// Number of workers.
     pub workers: Option<usize>,
     /// The admin address.
-    pub admin: Option<SocketAddr>,
+    pub admin: Option<AdminAddress>,
 }
 
 impl Flags {

@@ -10,9 +10,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::error::{ConfigError, MAX_ERRORS, Origin};
+use crate::error::{ConfigError, Origin};
 use crate::file::{self, File};
-use crate::model::{Config, Connections, Endpoint, Limits, Listener, Upstream};
+use crate::model::{Admin, AdminAddress, Config, Endpoint, Limits, Listener, Upstream};
 use crate::node::Node;
 use crate::path::Path;
 
@@ -36,9 +36,7 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn wrong(&mut self, path: &Path, message: impl Into<String>) {
-        if self.errors.len() < MAX_ERRORS {
-            self.errors.push(self.origin.error_at(self.tree, path, message));
-        }
+        self.errors.push(self.origin.error_at(self.tree, path, message));
     }
 
     fn config(&mut self, file: &File) -> Config {
@@ -60,7 +58,7 @@ impl Check<'_> {
             routes,
             workers: file.workers.map_or_else(allowed_cpus, |workers| workers as usize),
             drain_timeout: file.drain_timeout.0,
-            admin: file.admin.0,
+            admin: self.admin(&file.admin, &root.key("admin")),
             limits: self.limits(&file.limits, &root.key("limits")),
             max_held_bytes: file.max_held_bytes.0,
             access_log,
@@ -102,21 +100,46 @@ impl Check<'_> {
             .collect()
     }
 
-    fn upstream(&mut self, upstream: &file::Upstream, path: &Path) -> Upstream {
-        let url = upstream.url.0.clone();
-        if upstream.preserve_source && upstream.connections == Connections::Shared {
+    fn admin(&mut self, admin: &file::Admin, path: &Path) -> Admin {
+        let metrics = admin.metrics.as_ref().map(|address| address.0);
+        if let Some(metrics) = metrics.filter(|metrics| metrics.port() != 0)
+            && admin.address.0.tcp() == Some(metrics)
+        {
             self.wrong(
-                &path.key("preserve_source"),
-                "a connection that clients share has no client's address; expected `connections: own`",
+                &path.key("metrics"),
+                format!("{metrics} is the admin address, which has the metrics already; expected another"),
             );
         }
+        let address = match &admin.address.0 {
+            AdminAddress::Unix(socket) => AdminAddress::Unix(self.origin.folder().join(socket)),
+            address @ AdminAddress::Tcp(_) => address.clone(),
+        };
+        Admin {
+            address,
+            token_file: admin
+                .token_file
+                .as_ref()
+                .map(|file| self.token_file(file, &path.key("token_file"))),
+            metrics,
+        }
+    }
+
+    fn token_file(&mut self, file: &std::path::Path, path: &Path) -> PathBuf {
+        let file = self.origin.folder().join(file);
+        if let Err(error) = crate::token::read(&file) {
+            self.wrong(path, error);
+        }
+        file
+    }
+
+    fn upstream(&mut self, upstream: &file::Upstream, path: &Path) -> Upstream {
+        let url = upstream.url.0.clone();
         Upstream {
             protocol: upstream.protocol,
             tls: self.client_tls(upstream.tls.as_ref(), &url, path),
             proxy_protocol: upstream.proxy_protocol,
             forwarded: upstream.forwarded,
             connections: upstream.connections,
-            preserve_source: upstream.preserve_source,
             connect_timeout: self.positive(upstream.connect_timeout.0, &path.key("connect_timeout")),
             response_timeout: upstream
                 .response_timeout
@@ -169,18 +192,20 @@ impl Check<'_> {
             .listeners
             .iter()
             .map(|listener| listener.address)
-            .chain([config.admin])
+            .chain(config.admin.address.tcp())
+            .chain(config.admin.metrics)
             .filter(|address| address.port() != 0)
             .collect();
-        if let Some(i) = config
-            .listeners
-            .iter()
-            .position(|l| l.address.port() != 0 && l.address == config.admin)
-        {
-            self.wrong(
-                &root.key("listeners").index(i),
-                format!("{} is the admin address; expected another", config.admin),
-            );
+        for (what, admin) in [("admin", config.admin.address.tcp()), ("metrics", config.admin.metrics)] {
+            let Some(admin) = admin.filter(|admin| admin.port() != 0) else {
+                continue;
+            };
+            if let Some(i) = config.listeners.iter().position(|l| l.address == admin) {
+                self.wrong(
+                    &root.key("listeners").index(i),
+                    format!("{admin} is the {what} address; expected another"),
+                );
+            }
         }
         let loops = |url: &Endpoint| own.iter().find(|address| is_at(url, **address)).copied();
         if let Some(address) = loops(&config.upstreams[0].url) {
@@ -234,13 +259,7 @@ impl Check<'_> {
     /// A path from the file, which starts in the file's folder.
     fn file(&mut self, file: &std::path::Path, path: &Path) -> PathBuf {
         let file = self.origin.folder().join(file);
-        // Opening a pipe would wait for somebody who writes.
-        let opened = match std::fs::metadata(&file) {
-            Ok(metadata) if !metadata.is_file() => Err(std::io::Error::other("it is no regular file")),
-            Ok(_) => std::fs::File::open(&file).map(drop),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = opened {
+        if let Err(error) = std::fs::File::open(&file) {
             self.wrong(
                 path,
                 format!("cannot read '{}': {error}; expected a PEM file", file.display()),

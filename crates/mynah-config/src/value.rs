@@ -10,7 +10,7 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::{Serialize, Serializer};
 
 use crate::file::HostPattern;
-use crate::model::{Endpoint, HostPolicy, SampleBy};
+use crate::model::{AdminAddress, Endpoint, HostPolicy, SampleBy};
 
 /// The schema keyword that names a [`Value`]'s kind.
 pub(crate) const KIND: &str = "x-kind";
@@ -70,11 +70,12 @@ pub(crate) fn check(kind: &str, text: &str) -> Result<(), String> {
     fn of<T: Value>(text: &str) -> Result<(), String> {
         T::read(text).map(drop)
     }
-    let checks: [(&str, Check); 12] = [
+    let checks: [(&str, Check); 13] = [
         (Duration::KIND, of::<Duration>),
         (ByteSize::KIND, of::<ByteSize>),
         (Ratio::KIND, of::<Ratio>),
         (SocketAddr::KIND, of::<SocketAddr>),
+        (AdminAddress::KIND, of::<AdminAddress>),
         (Endpoint::KIND, of::<Endpoint>),
         (SampleBy::KIND, of::<SampleBy>),
         (HostPolicy::KIND, of::<HostPolicy>),
@@ -172,6 +173,33 @@ impl Value for SocketAddr {
 
     fn examples() -> &'static [&'static str] {
         &[":80", "127.0.0.1:8080", "[::1]:80"]
+    }
+}
+
+/// An address as above, or `unix:/path`.
+impl Value for AdminAddress {
+    const KIND: &'static str = "admin address";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let address = match text.strip_prefix("unix:") {
+            Some("") => None,
+            Some(path) => Some(Self::Unix(path.into())),
+            None => SocketAddr::read(text).ok().map(Self::Tcp),
+        };
+        address.ok_or_else(|| {
+            expected(
+                text,
+                "expected an address and port such as 127.0.0.1:9470, or :9470 for every address, or unix:/path for a socket",
+            )
+        })
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn examples() -> &'static [&'static str] {
+        &["127.0.0.1:9470", "unix:/run/mynah/admin.sock"]
     }
 }
 

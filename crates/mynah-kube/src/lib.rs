@@ -15,7 +15,6 @@ mod probes;
 mod refusal;
 mod share;
 mod site;
-pub mod takeover;
 mod yaml;
 
 pub use crate::eject::{Ejected, eject};

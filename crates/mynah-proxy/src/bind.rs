@@ -3,8 +3,10 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-use mynah_config::model::Config;
+use mynah_config::model::{AdminAddress, Config};
 use socket2::{Domain, Protocol, Type};
+
+use crate::admin::AdminListener;
 
 /// Connections that the kernel completes before they are accepted.
 const BACKLOG: i32 = 4096;
@@ -14,7 +16,7 @@ const BACKLOG: i32 = 4096;
 #[error("cannot listen on {address}: {source}")]
 pub struct BindError {
     /// The address.
-    pub address: SocketAddr,
+    pub address: AdminAddress,
     source: io::Error,
 }
 
@@ -103,7 +105,12 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 
 /// The address, and a socket there for each worker.
 fn bind_all(wanted: SocketAddr, workers: usize, ours: bool) -> Result<(SocketAddr, Vec<TcpListener>), BindError> {
-    let at = |address| move |source| BindError { address, source };
+    let at = |address: SocketAddr| {
+        move |source| BindError {
+            address: address.into(),
+            source,
+        }
+    };
     if wanted.port() != 0 && !ours {
         // A shared port would silently take half of another process's clients.
         bind(wanted, false).map_err(at(wanted))?;
@@ -118,9 +125,13 @@ fn bind_all(wanted: SocketAddr, workers: usize, ours: bool) -> Result<(SocketAdd
     Ok((address, sockets))
 }
 
-/// Binds the admin address.
-pub(crate) fn admin(address: SocketAddr) -> Result<TcpListener, BindError> {
-    bind(address, false).map_err(|source| BindError { address, source })
+/// Binds an address of the admin side.
+pub(crate) fn admin(address: AdminAddress) -> Result<AdminListener, BindError> {
+    let bound = match &address {
+        AdminAddress::Tcp(address) => bind(*address, false).map(AdminListener::Tcp),
+        AdminAddress::Unix(path) => AdminListener::unix(path),
+    };
+    bound.map_err(|source| BindError { address, source })
 }
 
 fn bind(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {

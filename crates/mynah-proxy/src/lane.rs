@@ -21,7 +21,7 @@ use mynah_core::{CircuitBreaker, Diffusion, RateLimiter, ShedReason};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-pub(crate) use self::admit::{OwnField, Ticket};
+pub(crate) use self::admit::Ticket;
 pub(crate) use self::http2::agreed as agreed_on_http2;
 use self::queue::BodyQueue;
 use crate::access_log::WorkerLog;
@@ -110,8 +110,8 @@ pub(crate) struct WireCopy {
 /// A copy as a decoded head, for HTTP/2.
 pub(crate) struct DecodedCopy {
     pub(crate) ticket: Ticket,
-    /// Counts the head as held.
-    pub(crate) _held: Held,
+    /// Counts the head as held until it is sent.
+    pub(crate) held: Option<Held>,
     pub(crate) request: Request<()>,
     /// The body, decoded.
     pub(crate) body: Option<Rc<BodyQueue>>,
@@ -243,6 +243,13 @@ impl Lane {
         busy.take(count)
             .map(|seat| seat.take_away(ShedReason::Descriptors))
             .count()
+    }
+
+    /// Sheds every copy that is under way, and closes every connection.
+    pub(crate) fn shed(&self, why: ShedReason) {
+        self.idle.borrow_mut().clear();
+        self.links.borrow().iter().for_each(|link| link.take_away(why));
+        self.seats.borrow().iter().for_each(|seat| seat.take_away(why));
     }
 
     /// Connections that were taken away and are not closed yet.

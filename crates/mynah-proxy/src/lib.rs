@@ -21,7 +21,6 @@ mod reload;
 pub mod resolve;
 mod route;
 mod snapshot;
-mod source;
 mod stats;
 pub mod stream;
 mod tee;
@@ -29,19 +28,21 @@ pub mod tls;
 mod upstream;
 mod worker;
 
+use std::convert::Infallible;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use mynah_config::model::Config;
+use mynah_config::model::{AdminAddress, Config};
 use mynah_config::{Loaded, Source};
 use tokio::runtime::{Builder, LocalOptions, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
 use crate::access_log::AccessLogs;
+use crate::admin::{Access, Admin, AdminListener, Purpose};
 use crate::bind::{BindError, Listeners};
 use crate::plan::Plan;
 pub use crate::plan::PlanError;
@@ -70,12 +71,44 @@ pub enum StartError {
     System(#[from] std::io::Error),
 }
 
+/// What the program that runs the proxy tells the admin side.
+pub struct About {
+    /// Its version.
+    pub version: String,
+    /// What it logs.
+    pub log_level: LogLevel,
+}
+
+impl Default for About {
+    fn default() -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            log_level: LogLevel {
+                get: Box::new(|| "off".to_owned()),
+                set: Box::new(|_| Err("this program has no log whose level could be set".to_owned())),
+            },
+        }
+    }
+}
+
+/// How the level of a log is read and set.
+pub struct LogLevel {
+    /// Tells it.
+    pub get: Box<dyn Fn() -> String + Send + Sync>,
+    /// Sets it; the error says what was expected.
+    #[allow(clippy::type_complexity, reason = "it is what it says")]
+    pub set: Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>,
+}
+
 /// A proxy with every address bound and every certificate read, that does not run yet.
 pub struct Bound {
     plan: Arc<Plan>,
     listeners: Vec<(SocketAddr, bool)>,
-    admin: TcpListener,
-    admin_address: SocketAddr,
+    admin: AdminListener,
+    admin_address: AdminAddress,
+    metrics: Option<AdminListener>,
+    metrics_address: Option<SocketAddr>,
+    about: About,
     workers: Vec<Unstarted>,
     stop: StopHandle,
     reload: ReloadHandle,
@@ -103,10 +136,20 @@ pub fn build_from(source: Option<Source>, loaded: Loaded) -> Result<Bound, Start
         .enable_all()
         .build()?;
     let (listeners, sockets) = Listeners::default().change(&config)?;
-    let admin = bind::admin(config.admin)?;
+    let admin = bind::admin(config.admin.address.clone())?;
+    let admin_address = match admin.tcp()? {
+        Some(address) => address.into(),
+        None => config.admin.address.clone(),
+    };
+    let metrics = config
+        .admin
+        .metrics
+        .map(|address| bind::admin(address.into()))
+        .transpose()?;
+    let metrics_address = metrics.as_ref().map(AdminListener::tcp).transpose()?.flatten();
     let resolver = Resolver::new(control.handle().clone());
     let plan = Arc::new(Plan::load(config, &resolver, None)?);
-    plan.publish();
+    plan.publish(false);
     let mut commands = Vec::new();
     let workers = sockets
         .into_iter()
@@ -136,15 +179,18 @@ pub fn build_from(source: Option<Source>, loaded: Loaded) -> Result<Bound, Start
             .collect(),
         changes: Control::new(
             source,
-            loaded.hash,
+            (loaded.hash, loaded.shown),
             resolver,
             plan.clone(),
             listeners,
             stop.commands.clone(),
         ),
-        admin_address: admin.local_addr()?,
         plan,
         admin,
+        admin_address,
+        metrics,
+        metrics_address,
+        about: About::default(),
         workers,
         stop,
         reload,
@@ -160,8 +206,18 @@ impl Bound {
     }
 
     /// The admin address.
-    pub fn admin(&self) -> SocketAddr {
-        self.admin_address
+    pub fn admin(&self) -> &AdminAddress {
+        &self.admin_address
+    }
+
+    /// The address of metrics and health checks alone, if there is one.
+    pub fn metrics(&self) -> Option<SocketAddr> {
+        self.metrics_address
+    }
+
+    /// Tells the admin side about the program.
+    pub fn about(self, about: About) -> Self {
+        Self { about, ..self }
     }
 
     /// The configuration that will run.
@@ -178,9 +234,20 @@ impl Bound {
     pub fn start(self) -> Result<Running, StartError> {
         let stats = self.stats();
         let stop = self.stop.clone();
-        self.admin.set_nonblocking(true)?;
-        self.control.spawn(admin::serve(self.admin, stats, stop.clone()));
         let reload = self.reload.clone();
+        let access = Access::of(&self.plan.config.admin);
+        access.tell(&self.admin_address);
+        let admin = Arc::new(Admin {
+            stats,
+            stop: stop.clone(),
+            reload: reload.clone(),
+            about: self.about,
+        });
+        self.control
+            .spawn(admin::serve(self.admin, Purpose::Api(access), admin.clone()));
+        if let Some(metrics) = self.metrics {
+            self.control.spawn(admin::serve(metrics, Purpose::Metrics, admin));
+        }
         self.control.spawn(self.changes.run(self.reload, self.requests));
         let mut threads = Vec::new();
         for worker in self.workers {
@@ -274,6 +341,15 @@ impl StopHandle {
     /// Opens the files of access logs anew, after they were moved away.
     pub fn reopen_logs(&self) {
         self.access_logs.reopen();
+    }
+
+    /// Sheds the copies under way to a mirror, or to all. Returns when every worker has.
+    pub(crate) async fn shed(&self, mirror: Option<&str>) {
+        let mirror: Option<Arc<str>> = mirror.map(Into::into);
+        let (done, mut all_done) = mpsc::channel::<Infallible>(1);
+        self.send(|| Command::Shed(mirror.clone(), done.clone()));
+        drop(done);
+        let _ = all_done.recv().await;
     }
 
     fn send(&self, command: impl Fn() -> Command) {

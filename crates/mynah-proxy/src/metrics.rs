@@ -22,9 +22,12 @@ pub(crate) const CONTENT_TYPE: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
 /// Every metric, now.
-pub(crate) fn expose(stats: &Stats) -> String {
+pub(crate) fn expose(stats: &Stats, version: &str) -> String {
     let mut registry = Registry::with_prefix("mynah");
-    registry.register_collector(Box::new(All(stats.totals())));
+    registry.register_collector(Box::new(All {
+        totals: stats.totals(),
+        version: version.to_owned(),
+    }));
     let mut exposition = String::new();
     // Writing into a string cannot fail.
     let _ = text::encode(&mut exposition, &registry);
@@ -32,15 +35,23 @@ pub(crate) fn expose(stats: &Stats) -> String {
 }
 
 #[derive(Debug)]
-struct All(Totals);
+struct All {
+    totals: Totals,
+    version: String,
+}
 
 impl Collector for All {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Page(&mut encoder);
-        production(&self.0, &mut page)?;
-        configuration(&self.0.config, &mut page)?;
-        copies(&self.0.mirrors, &mut page)?;
-        access_logs(&self.0.access_logs, &mut page)
+        page.gauge(
+            "build_info",
+            "Always 1; the version of Mynah",
+            [([("version", self.version.as_str())], 1)],
+        )?;
+        production(&self.totals, &mut page)?;
+        configuration(&self.totals.config, &mut page)?;
+        copies(&self.totals.mirrors, &mut page)?;
+        access_logs(&self.totals.access_logs, &mut page)
     }
 }
 
@@ -161,6 +172,14 @@ fn copies(mirrors: &[MirrorTotals], page: &mut Page<'_, '_>) -> fmt::Result {
         mirrors.iter().map(|m| ([("mirror", m.name.as_str())], &m.latency)),
     )?;
     page.ratio(mirrors)?;
+    page.gauge(
+        "mirror_paused",
+        "Whether copies are paused: 1, or 0",
+        mirrors
+            .iter()
+            .filter(|m| m.configured)
+            .map(|m| ([("mirror", m.name.as_str())], u64::from(m.paused))),
+    )?;
     page.gauge(
         "breaker_state",
         "The circuit breaker: 0 closed, 1 half open, 2 open, the most open of all workers",

@@ -138,12 +138,17 @@ impl Plan {
         })
     }
 
-    /// Makes this the plan that the counters tell of, and its ratios those in force.
-    pub(crate) fn publish(&self) {
+    /// Makes this the plan that the counters tell of, and its ratios those in force unless changes to them are kept. What
+    /// was changed at run time and is replaced.
+    pub(crate) fn publish(&self, keep_changes: bool) -> Vec<String> {
+        let mut replaced = Vec::new();
         for (plan, mirror) in self.mirrors.iter().zip(&self.config.mirrors) {
-            plan.ratio.set(mirror.ratio);
+            if !keep_changes && let Some(what) = plan.ratio.configure(mirror.ratio) {
+                replaced.push(format!("mirror {}: {what}", mirror.name));
+            }
         }
         self.stats.mirrors.store(self.entries.clone());
+        replaced
     }
 
     pub(crate) fn worker_stats(&self, id: usize) -> Arc<WorkerStats> {

@@ -54,6 +54,8 @@ pub struct Report {
     pub hash: String,
     /// Keys whose change needs a restart and was left out.
     pub needs_restart: Vec<&'static str>,
+    /// What had been changed at run time and is as configured again.
+    pub replaced: Vec<String>,
 }
 
 /// Why a reload has changed nothing.
@@ -157,7 +159,7 @@ enum Last {
 impl Control {
     pub(crate) fn new(
         source: Option<Source>,
-        hash: String,
+        (hash, shown): (String, String),
         resolver: Resolver,
         plan: Arc<Plan>,
         listeners: Listeners,
@@ -177,7 +179,7 @@ impl Control {
             closing: None,
             watch: None,
         };
-        control.taken_up(hash);
+        control.taken_up(hash, shown);
         control
     }
 
@@ -243,7 +245,9 @@ impl Control {
                 if trigger == Trigger::File && self.last.as_ref() == Some(&last) {
                     return None;
                 }
-                let result = self.take_up(loaded).await;
+                // Where a certificate alone is new, nobody has said anything about ratios.
+                let same_text = matches!(&self.last, Some(Last::Applied { hash, .. }) if *hash == loaded.hash);
+                let result = self.take_up(loaded, trigger == Trigger::File && same_text).await;
                 if result.is_ok() {
                     self.last = Some(last);
                 }
@@ -256,6 +260,9 @@ impl Control {
                 self.plan.stats.config.applied.add(1);
                 let Report { generation, hash, .. } = report;
                 tracing::info!(trigger = trigger.as_str(), generation, hash, "configuration reloaded");
+                for change in &report.replaced {
+                    tracing::warn!(change, "a change at run time was replaced by what is configured");
+                }
                 for key in &report.needs_restart {
                     tracing::warn!(key, "the change of this key needs a restart; the rest is applied");
                 }
@@ -299,8 +306,12 @@ impl Control {
     }
 
     /// Everything that can fail comes before anything that changes.
-    async fn take_up(&mut self, loaded: Loaded) -> Result<Report, ReloadError> {
-        let Loaded { mut config, hash, .. } = loaded;
+    async fn take_up(&mut self, loaded: Loaded, keep_changes: bool) -> Result<Report, ReloadError> {
+        let Loaded {
+            mut config,
+            shown,
+            hash,
+        } = loaded;
         let running = &self.plan.config;
         let mut needs_restart = Vec::new();
         if config.workers != running.workers {
@@ -309,7 +320,7 @@ impl Control {
         }
         if config.admin != running.admin {
             needs_restart.push("admin");
-            config.admin = running.admin;
+            config.admin = running.admin.clone();
         }
         let (resolver, before) = (self.resolver.clone(), self.plan.clone());
         let loading = spawn_blocking(move || Plan::load(config, &resolver, Some(&before))).await;
@@ -323,12 +334,13 @@ impl Control {
             tracing::info!(%address, "listener closed; its clients stay");
         }
         self.listeners = listeners;
-        self.plan.publish();
+        let replaced = self.plan.publish(keep_changes);
         self.hand_out(sockets).await;
         Ok(Report {
-            generation: self.taken_up(hash.clone()),
+            generation: self.taken_up(hash.clone(), shown),
             hash,
             needs_restart,
+            replaced,
         })
     }
 
@@ -352,12 +364,13 @@ impl Control {
     }
 
     /// Counts a configuration as taken into use.
-    fn taken_up(&self, hash: String) -> u64 {
+    fn taken_up(&self, hash: String, shown: String) -> u64 {
         let stats = &self.plan.stats.config;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         stats.applied_at.set(now.as_secs());
         stats.generation.add(1);
         stats.hash.store(Arc::new(hash));
+        stats.shown.store(Arc::new(shown));
         stats.generation.get()
     }
 }

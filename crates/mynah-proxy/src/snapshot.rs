@@ -4,10 +4,9 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mynah_config::model::{Connections, Credentials, Endpoint, HostPolicy, Route, Trace};
+use mynah_config::model::{Connections, Credentials, Endpoint, HostPolicy, Route};
 use mynah_core::{
-    CopyRewrite, CredentialPolicy, HostEdit, MARKER, PathMatch, RequestView, RewriteSpec, RouteMatch, TRACE_LINK,
-    TRACEPARENT, TRACESTATE,
+    CopyRewrite, CredentialPolicy, HostEdit, MARKER, PathMatch, RequestView, RewriteSpec, RouteMatch, ShedReason,
 };
 
 use crate::access_log::{RequestIds, WorkerLog};
@@ -173,6 +172,13 @@ impl Snapshot {
         }
     }
 
+    /// Sheds the copies under way to a mirror, or to all.
+    pub(crate) fn shed(&self, mirror: Option<&str>, why: ShedReason) {
+        self.all_lanes()
+            .filter(|lane| mirror.is_none_or(|name| lane.mirror().name == name))
+            .for_each(|lane| lane.shed(why));
+    }
+
     /// Ends every lane; what is under way is counted as shed when its task is dropped.
     pub(crate) fn shut_lanes(&self) {
         self.all_lanes().for_each(|lane| lane.shut());
@@ -229,13 +235,7 @@ fn rewrite_spec(plan: &MirrorPlan, matched_prefix: usize, replace_with: Option<S
         },
         set: mirror.headers.set.clone(),
         add: mirror.headers.add.clone(),
-        remove: match mirror.trace {
-            Trace::Keep => mirror.headers.remove.clone(),
-            Trace::Drop | Trace::New => {
-                let trace = [TRACEPARENT, TRACESTATE, TRACE_LINK].map(str::to_owned);
-                mirror.headers.remove.iter().cloned().chain(trace).collect()
-            }
-        },
+        remove: mirror.headers.remove.clone(),
         credentials: match mirror.credentials {
             Credentials::Keep => CredentialPolicy::Keep,
             Credentials::Drop => CredentialPolicy::Drop,

@@ -5,7 +5,7 @@
 //! [`crate::metrics`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -286,19 +286,51 @@ pub(crate) struct MirrorEntry {
 
 /// A mirror's ratio, readable by every worker and changed from outside.
 #[derive(Debug)]
-pub(crate) struct SharedRatio(AtomicU32);
+pub(crate) struct SharedRatio {
+    now: AtomicU32,
+    configured: AtomicU32,
+    paused: AtomicBool,
+}
 
 impl SharedRatio {
     pub(crate) fn new(ratio: Ratio) -> Self {
-        Self(AtomicU32::new(ratio.units()))
+        Self {
+            now: AtomicU32::new(ratio.units()),
+            configured: AtomicU32::new(ratio.units()),
+            paused: AtomicBool::new(false),
+        }
     }
 
-    pub(crate) fn set(&self, ratio: Ratio) {
-        self.0.store(ratio.units(), Relaxed);
+    /// Makes the configured ratio the one in force, and resumes copies. What that replaces, if it had been changed.
+    pub(crate) fn configure(&self, ratio: Ratio) -> Option<String> {
+        let (before, configured) = (self.get(), self.configured());
+        self.set(ratio);
+        self.configured.store(ratio.units(), Relaxed);
+        let paused = self.paused.swap(false, Relaxed);
+        match (before == configured, paused) {
+            (true, false) => None,
+            (true, true) => Some("paused".to_owned()),
+            (false, false) => Some(format!("ratio {before}")),
+            (false, true) => Some(format!("ratio {before}, paused")),
+        }
     }
 
+    fn set(&self, ratio: Ratio) {
+        self.now.store(ratio.units(), Relaxed);
+    }
+
+    /// The ratio in force.
     pub(crate) fn get(&self) -> Ratio {
-        Ratio::from_units(self.0.load(Relaxed)).unwrap_or(Ratio::ZERO)
+        Ratio::from_units(self.now.load(Relaxed)).unwrap_or(Ratio::ZERO)
+    }
+
+    fn configured(&self) -> Ratio {
+        Ratio::from_units(self.configured.load(Relaxed)).unwrap_or(Ratio::ZERO)
+    }
+
+    /// Whether copies are shed until they are resumed.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.load(Relaxed)
     }
 }
 
@@ -322,6 +354,8 @@ pub(crate) struct ConfigStats {
     pub(crate) generation: Counter,
     /// The hash of the running configuration's file; empty without a file.
     pub(crate) hash: ArcSwap<String>,
+    /// The running configuration for people to look at.
+    pub(crate) shown: ArcSwap<String>,
 }
 
 /// Latencies, summed.
@@ -431,6 +465,10 @@ pub struct MirrorTotals {
     pub configured: bool,
     /// The ratio in force.
     pub ratio: Ratio,
+    /// The ratio that the configuration says.
+    pub configured_ratio: Ratio,
+    /// Copies are shed until they are resumed.
+    pub paused: bool,
     /// Requests that could be copied to it.
     pub matched: u64,
     /// Copies made of them, however they ended.
@@ -457,6 +495,22 @@ impl Stats {
             config: Arc::default(),
             access_logs: AccessLogs::default(),
         }
+    }
+
+    /// Sets the ratio of a mirror of the running configuration. Whether there is one of this name.
+    pub(crate) fn set_ratio(&self, name: &str, ratio: Ratio) -> bool {
+        self.change(Some(name), |mirror| mirror.set(ratio))
+    }
+
+    /// Has the copies to a mirror, or all, be shed from now on, or no more. Whether there is one of this name.
+    pub(crate) fn pause(&self, name: Option<&str>, paused: bool) -> bool {
+        self.change(name, |mirror| mirror.paused.store(paused, Relaxed))
+    }
+
+    fn change(&self, name: Option<&str>, change: impl Fn(&SharedRatio)) -> bool {
+        let mirrors = self.mirrors.load();
+        let named = |entry: &&MirrorEntry| entry.configured && name.is_none_or(|name| entry.name == name);
+        mirrors.iter().filter(named).map(|entry| change(&entry.ratio)).count() > 0
     }
 
     /// Sums over all workers, now.
@@ -501,6 +555,12 @@ impl MirrorEntry {
             name: self.name.clone(),
             configured: self.configured,
             ratio: if self.configured { self.ratio.get() } else { Ratio::ZERO },
+            configured_ratio: if self.configured {
+                self.ratio.configured()
+            } else {
+                Ratio::ZERO
+            },
+            paused: self.configured && self.ratio.is_paused(),
             matched: 0,
             copies: 0,
             not_copied: [0; NotCopied::COUNT],

@@ -16,6 +16,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use mynah_core::ShedReason;
 use mynah_http1::Field;
 use slab::Slab;
 use tokio::io::AsyncRead;
@@ -45,6 +46,8 @@ const STRAIN: Duration = Duration::from_secs(1);
 pub(crate) enum Command {
     /// Work by this configuration from now on.
     Apply(Box<Update>),
+    /// Shed the copies under way to a mirror, or to all: they are paused. What is sent with it is dropped afterwards.
+    Shed(Option<Arc<str>>, mpsc::Sender<Infallible>),
     /// Accept no more, let production finish, then end.
     Drain,
     /// End now.
@@ -122,6 +125,10 @@ impl Worker {
         self.shared.borrow_mut().retain(|link| next.has_upstream(link.target()));
         // Whoever waits for room looks whether there is more now.
         self.closed.notify_waiters();
+    }
+
+    fn shed(&self, mirror: Option<&str>) {
+        self.snapshot().shed(mirror, ShedReason::Paused);
     }
 
     /// The configuration in force.
@@ -302,6 +309,7 @@ impl Unstarted {
                     self.plan = update.plan;
                     drop(update.applied);
                 }
+                Some(Command::Shed(mirror, _done)) => worker.shed(mirror.as_deref()),
                 Some(Command::Drain) => break true,
                 Some(Command::Abort) | None => break false,
             }
@@ -316,12 +324,12 @@ impl Unstarted {
             let production = tokio::time::timeout(self.plan.config.drain_timeout, worker.drained());
             tokio::select! {
                 _ = production => {}
-                () = aborted(&mut self.commands) => return worker.snapshot().shut_lanes(),
+                () = aborted(&worker, &mut self.commands) => return worker.snapshot().shut_lanes(),
             }
             let snapshot = worker.snapshot();
             tokio::select! {
                 _ = tokio::time::timeout(COPIES_GRACE, snapshot.copies_ended()) => {}
-                () = aborted(&mut self.commands) => {}
+                () = aborted(&worker, &mut self.commands) => {}
             }
         }
         worker.snapshot().shut_lanes();
@@ -329,9 +337,10 @@ impl Unstarted {
 }
 
 /// Waits until a worker that drains is to end at once. It does not work by another configuration any more.
-async fn aborted(commands: &mut mpsc::UnboundedReceiver<Command>) {
+async fn aborted(worker: &Worker, commands: &mut mpsc::UnboundedReceiver<Command>) {
     loop {
         match commands.recv().await {
+            Some(Command::Shed(mirror, _done)) => worker.shed(mirror.as_deref()),
             Some(Command::Apply(_) | Command::Drain) => {}
             Some(Command::Abort) | None => return,
         }

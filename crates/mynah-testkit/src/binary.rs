@@ -144,7 +144,7 @@ impl Mynah {
         &self.listeners
     }
 
-    /// The admin address.
+    /// The admin address; that of the metrics, where it has no port.
     pub fn admin(&self) -> SocketAddr {
         self.admin
     }
@@ -260,7 +260,9 @@ fn addresses(output: &str) -> Option<(Vec<SocketAddr>, SocketAddr)> {
     };
     let lines = |kind: &'static str| output.lines().filter(move |line| line.starts_with(kind)).filter_map(of);
     let listeners: Vec<_> = lines("listener").collect();
-    let admin = lines("admin").next()?;
+    // Last of all; at a socket without a port there may be one for metrics.
+    output.lines().find(|line| line.starts_with("admin "))?;
+    let admin = lines("admin").next().or_else(|| lines("metrics").next())?;
     (!listeners.is_empty()).then_some((listeners, admin))
 }
 

@@ -2,18 +2,19 @@
 
 pub(crate) mod kube;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use mynah_config::model::AdminAddress;
 use mynah_core::Ratio;
 
-use self::kube::{EjectArgs, InjectArgs, TakeoverArgs, WaitArgs};
+use self::kube::{EjectArgs, InjectArgs, WaitArgs};
+use crate::admin_client::Place;
 use crate::logging::LogFormat;
 
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("MYNAH_COMMIT_SUFFIX"));
+pub(crate) const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("MYNAH_COMMIT_SUFFIX"));
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,6 +28,11 @@ Examples:
   The same from a file, checked first:
       mynah check mynah.yaml
       mynah run --config mynah.yaml
+
+  Operate one that runs:
+      mynah status
+      mynah ratio staging 10%
+      mynah pause
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration error.";
 
@@ -46,7 +52,8 @@ What runs is printed to standard output, a line for each listener, upstream and 
 ratio, and the admin address last. Logs go to standard error.
 
 SIGTERM or SIGINT: no more clients are accepted, requests under way end within the drain timeout,
-copies within a second after that; exit code 0. A second signal ends at once.";
+copies within a second after that; exit code 0. A second signal ends at once.
+SIGHUP: the configuration file is read again, as it is when it changes.";
 
 const DEMO_ABOUT: &str = "\
 Show it at work: a production and a test application, the proxy between them and a small client
@@ -60,6 +67,13 @@ Check a configuration file as `run` does before it starts
 
 Every error is printed at once, with file, line, column, key, what was expected and the nearest key
 that exists. The exit code is 2 if there is any.";
+
+const RELOAD_ABOUT: &str = "\
+Have a running Mynah read its configuration file again
+
+It does so by itself when the file changes, and on SIGHUP. A configuration that is wrong changes
+nothing; every error is printed, as by `mynah check`, and the exit code is 2. One that is valid
+replaces what was changed with `ratio` and `pause`, and says so.";
 
 const COMPLETIONS_ABOUT: &str = "\
 Print a completion script for a shell
@@ -91,6 +105,19 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Print the JSON Schema of the configuration, for editors
     Schema(SchemaArgs),
+    /// Show what a running Mynah does: production, and every mirror with its ratio, state and outcomes
+    Status(StatusArgs),
+    /// Set the ratio of a mirror of a running Mynah, until the next reload
+    Ratio(RatioArgs),
+    /// Stop copies at once, to one mirror or to all; production goes on
+    Pause(PauseArgs),
+    /// Let copies go on, to one mirror or to all
+    Resume(PauseArgs),
+    /// Have a running Mynah read its configuration file again
+    #[command(long_about = RELOAD_ABOUT)]
+    Reload(ReloadArgs),
+    /// Have a running Mynah accept no more clients, let its requests end, and stop
+    Drain(DrainArgs),
     /// Ask a running Mynah whether it is ready, for health checks in images without curl
     Probe(ProbeArgs),
     /// Put Mynah in front of an application, in its Kubernetes manifests
@@ -99,9 +126,6 @@ pub(crate) enum Command {
     /// Take Mynah out of Kubernetes manifests again
     #[command(long_about = kube::EJECT_ABOUT)]
     Eject(EjectArgs),
-    /// Send a pod's inbound connections to Mynah, for an init container
-    #[command(long_about = kube::TAKEOVER_ABOUT)]
-    Takeover(TakeoverArgs),
     /// Do nothing for a while, for preStop hooks in images without a shell
     Wait(WaitArgs),
     /// Print a completion script for a shell
@@ -137,9 +161,9 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<usize>,
 
-    /// Address for metrics and health checks [default: 127.0.0.1:9470]
+    /// Address of the admin API, metrics and health checks, or `unix:/path` [default: 127.0.0.1:9470]
     #[arg(long, value_name = "ADDR")]
-    pub(crate) admin: Option<SocketAddr>,
+    pub(crate) admin: Option<AdminAddress>,
 
     /// Logs.
     #[command(flatten)]
@@ -194,6 +218,91 @@ pub(crate) struct SchemaArgs {
     /// Print the reference for people instead, as Markdown
     #[arg(long)]
     pub(crate) reference: bool,
+}
+
+/// Which Mynah is operated.
+#[derive(Debug, Args)]
+pub(crate) struct AdminArgs {
+    /// Its admin address: an address, a URL, or `unix:/path`
+    #[arg(long, value_name = "ADDR", env = "MYNAH_ADMIN", default_value = "127.0.0.1:9470")]
+    #[arg(hide_env_values = true)]
+    pub(crate) admin: Place,
+
+    /// File with the token that its `admin.token_file` has
+    #[arg(long, value_name = "FILE", env = "MYNAH_TOKEN_FILE", hide_env_values = true)]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+/// `mynah status`
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Print everything as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Which.
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+}
+
+/// `mynah ratio`
+#[derive(Debug, Args)]
+pub(crate) struct RatioArgs {
+    /// The mirror's name
+    #[arg(value_name = "MIRROR")]
+    pub(crate) mirror: MirrorName,
+
+    /// Copies per matching request: 0% to 10000% in steps of 0.0001%
+    #[arg(value_name = "RATIO")]
+    pub(crate) ratio: Ratio,
+
+    /// Which.
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+}
+
+/// `mynah pause` and `mynah resume`
+#[derive(Debug, Args)]
+pub(crate) struct PauseArgs {
+    /// The mirror's name; every mirror without it
+    #[arg(value_name = "MIRROR")]
+    pub(crate) mirror: Option<MirrorName>,
+
+    /// Which.
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+}
+
+/// `mynah reload`
+#[derive(Debug, Args)]
+pub(crate) struct ReloadArgs {
+    /// Which.
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+}
+
+/// `mynah drain`
+#[derive(Debug, Args)]
+pub(crate) struct DrainArgs {
+    /// Which.
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+}
+
+/// The name of a mirror, safe to stand in a path.
+#[derive(Debug, Clone)]
+pub(crate) struct MirrorName(pub(crate) String);
+
+impl std::str::FromStr for MirrorName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let valid = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        if text.is_empty() || !text.bytes().all(valid) {
+            return Err("expected letters, digits, '-', '_' and '.'");
+        }
+        Ok(Self(text.to_owned()))
+    }
 }
 
 /// `mynah probe`

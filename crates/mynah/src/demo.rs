@@ -54,7 +54,7 @@ async fn show(args: DemoArgs) -> Result<(), Failure> {
         proxy: bound.listeners()[0].0,
         production: production.address,
         test: test.address,
-        admin: bound.admin(),
+        admin: bound.admin().tcp().context("the demo has an admin port")?,
     };
     let stats = bound.stats();
     let running = bound.start()?;
@@ -158,7 +158,7 @@ fn configuration(production: SocketAddr, test: SocketAddr, ratio: Ratio, scene: 
         mirrors: vec![format!("test=http://{test}")],
         ratio: Some(ratio),
         workers: Some(1),
-        admin: Some((Ipv4Addr::LOCALHOST, 0).into()),
+        admin: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()),
     };
     let mut config = mynah_config::from_flags(flags).map_err(|errors| Failure::Refused(errors.to_string()))?;
     for mirror in &mut config.mirrors {

@@ -3,20 +3,26 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
+mod admin_client;
 mod check;
 mod cli;
 mod completions;
 mod demo;
+mod drain;
 mod eject;
 mod failure;
 mod http_client;
 mod inject;
 mod logging;
 mod output;
+mod pause;
 mod probe;
+mod ratio;
+mod reload;
+mod resume;
 mod run;
 mod schema;
-mod takeover;
+mod status;
 mod wait;
 
 use std::process::ExitCode;
@@ -40,10 +46,15 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Demo(args) => demo::demo(args),
         Command::Check(args) => check::check(&args),
         Command::Schema(args) => schema::schema(&args),
+        Command::Status(args) => status::status(&args),
+        Command::Ratio(args) => ratio::ratio(&args),
+        Command::Pause(args) => pause::pause(&args),
+        Command::Resume(args) => resume::resume(&args),
+        Command::Reload(args) => reload::reload(&args),
+        Command::Drain(args) => drain::drain(&args),
         Command::Probe(args) => probe::probe(&args),
         Command::Inject(args) => inject::inject(*args),
         Command::Eject(args) => eject::eject(&args),
-        Command::Takeover(args) => takeover::takeover(args),
         Command::Wait(args) => {
             wait::wait(&args);
             Ok(())

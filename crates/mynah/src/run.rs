@@ -10,22 +10,26 @@ mod startup;
 
 use anyhow::{Context, anyhow};
 use mynah_config::{Flags, Source};
+use mynah_proxy::About;
 
 use self::signals::Signals;
 use crate::cli::RunArgs;
 use crate::failure::Failure;
-use crate::{logging, output};
+use crate::{cli, logging, output};
 
 /// Runs the proxy until it is told to stop.
 pub(crate) fn run(args: RunArgs) -> Result<(), Failure> {
-    logging::start(&args.log.log_level, args.log.log_format)?;
+    let log_level = logging::start(&args.log.log_level, args.log.log_format)?;
     let source = source(args);
     let loaded = source.load().map_err(|errors| Failure::Refused(errors.to_string()))?;
     descriptors::raise_limit();
     // Before anything is printed: whoever reads the addresses may send a signal at once.
     let signals = Signals::catch().context("cannot catch signals")?;
-    let bound = mynah_proxy::build_from(Some(source), loaded)?;
-    output::print(&startup::lines(bound.config(), bound.listeners(), bound.admin()))?;
+    let bound = mynah_proxy::build_from(Some(source), loaded)?.about(About {
+        version: cli::VERSION.to_owned(),
+        log_level,
+    });
+    output::print(&startup::lines(&bound))?;
     let running = bound.start()?;
     let hurried = signals.answer(running.stop_handle(), running.reload_handle())?;
     if !running.wait() {

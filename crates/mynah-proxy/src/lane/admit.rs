@@ -39,6 +39,9 @@ impl Lane {
         if self.shut.get() {
             return Err(ShedReason::Shutdown);
         }
+        if self.ratio.is_paused() {
+            return Err(ShedReason::Paused);
+        }
         let now = Instant::now();
         let probe = match self.breaker.borrow_mut().admit(now.into_std()) {
             Admission::Yes => false,
@@ -61,7 +64,6 @@ impl Lane {
             http2,
             ended: false,
             line: RefCell::default(),
-            own: Vec::new(),
         })
     }
 
@@ -103,9 +105,6 @@ impl Lane {
     }
 }
 
-/// Name and value of a field of one copy alone.
-pub(crate) type OwnField = (Box<str>, Box<[u8]>);
-
 /// A copy in flight. Exactly one outcome is counted for it: the one it is finished with, or a failure inside Mynah when
 /// it is dropped without one, as a panic does.
 pub(crate) struct Ticket {
@@ -116,24 +115,12 @@ pub(crate) struct Ticket {
     ended: bool,
     /// Its line in the mirror's access log.
     line: RefCell<Option<Draft>>,
-    own: Vec<OwnField>,
 }
 
 impl Ticket {
     /// Whether the copy leaves by HTTP/2.
     pub(crate) fn http2(&self) -> bool {
         self.http2
-    }
-
-    /// The same copy with these fields of its own.
-    pub(crate) fn with_own(mut self, own: Vec<OwnField>) -> Self {
-        self.own = own;
-        self
-    }
-
-    /// Fields that no other copy has.
-    pub(crate) fn own(&self) -> &[OwnField] {
-        &self.own
     }
 
     /// So much of the body has been sent.
@@ -167,8 +154,6 @@ impl Ticket {
         let lane = &self.lane;
         lane.load.in_flight.set(lane.load.in_flight.get() - 1);
         lane.stats.in_flight.add(-1);
-        // Before anything that may go wrong.
-        lane.count(outcome);
         let now = Instant::now();
         {
             let mut breaker = lane.breaker.borrow_mut();
@@ -187,6 +172,7 @@ impl Ticket {
             }
             Outcome::Shed(_) => {}
         }
+        lane.count(outcome);
         if let Some(line) = self.line.take() {
             line.end_copy(outcome, now - self.started);
         }

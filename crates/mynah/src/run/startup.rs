@@ -1,15 +1,16 @@
 //! What is printed once every address is bound: what runs where, one line each.
 
 use std::fmt::Write;
-use std::net::SocketAddr;
 
-use mynah_config::model::{Config, Endpoint, Mirror, SampleBy};
+use mynah_config::model::{Endpoint, Mirror, SampleBy};
+use mynah_proxy::Bound;
 
 /// A line for each listener, upstream and mirror; the admin address comes last, so whoever has read it has read all.
-pub(crate) fn lines(config: &Config, listeners: &[(SocketAddr, bool)], admin: SocketAddr) -> String {
+pub(crate) fn lines(bound: &Bound) -> String {
+    let config = bound.config();
     let mut text = String::new();
     let mut line = |content: std::fmt::Arguments<'_>| writeln!(text, "{content}").expect("a string takes everything");
-    for (address, tls) in listeners {
+    for (address, tls) in bound.listeners() {
         line(format_args!("listener {address}{}", if *tls { " tls" } else { "" }));
     }
     for upstream in &config.upstreams {
@@ -24,7 +25,10 @@ pub(crate) fn lines(config: &Config, listeners: &[(SocketAddr, bool)], admin: So
             by(mirror)
         ));
     }
-    line(format_args!("admin {admin}"));
+    if let Some(metrics) = bound.metrics() {
+        line(format_args!("metrics {metrics}"));
+    }
+    line(format_args!("admin {}", bound.admin()));
     text
 }
 

@@ -4,7 +4,5 @@
 mod endings;
 mod harness;
 mod lines;
-mod reload;
 mod secrets;
-mod trace;
 mod writing;

@@ -21,10 +21,20 @@ pub(crate) struct Operated {
 impl Operated {
     /// Runs by this configuration, with two workers and an admin address on a free port.
     pub(crate) async fn start(config: &str) -> Self {
-        let volume = Volume::new(&[("mynah.yaml", &whole(config))]).unwrap();
+        Self::start_with(&[("mynah.yaml", whole(config))]).await
+    }
+
+    /// Runs by the `mynah.yaml` of these files, which is complete.
+    pub(crate) async fn start_with(files: &[(&str, String)]) -> Self {
+        let volume = Volume::new(&borrowed(files)).unwrap();
         let args = ["--config".to_owned(), volume.file("mynah.yaml").display().to_string()];
         let mynah = Mynah::run(&binary(), &args).await.unwrap();
         Self { mynah, volume }
+    }
+
+    /// Replaces all files at once.
+    pub(crate) fn update(&mut self, files: &[(&str, String)]) {
+        self.volume.update(&borrowed(files)).unwrap();
     }
 
     /// Writes another configuration, without waiting for what becomes of it.
@@ -62,6 +72,10 @@ impl Operated {
             .map(|line| line.rsplit_once("address=").unwrap().1.trim().parse().unwrap())
             .collect()
     }
+}
+
+fn borrowed<'f>(files: &'f [(&'f str, String)]) -> Vec<(&'f str, &'f str)> {
+    files.iter().map(|(name, text)| (*name, text.as_str())).collect()
 }
 
 fn whole(config: &str) -> String {

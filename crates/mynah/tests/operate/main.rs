@@ -3,6 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod admin;
+mod api;
+mod attacks;
+mod commands;
+mod contract;
 mod harness;
 mod reload;
 mod storm;

@@ -7,7 +7,6 @@
 
 mod bodies;
 mod harness;
-mod http2;
 mod odd;
 mod requests;
 mod responses;
