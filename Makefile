@@ -3,8 +3,12 @@
 CARGO ?= cargo
 # Tools that a recipe needs, at versions that work together.
 DENY_VERSION := 0.20.2
+FUZZ_VERSION := 0.13.1
+# How long each fuzz target runs, and which.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= http1_request http1_response configuration decision http1_connection http2_connection
 
-.PHONY: help test fmt fmt-check lint doc docs docs-check deny advisories peers monitoring demo bench
+.PHONY: help test fmt fmt-check lint doc docs docs-check deny advisories peers monitoring fuzz demo bench
 
 help: ## lists the recipes
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -44,6 +48,14 @@ peers: ## tests against nginx, curl, Node, gRPC and a browser; installs them (De
 
 monitoring: ## Prometheus rules and Grafana dashboard; installs promtool (Debian, as root)
 	monitoring/check
+
+netns: ## tests of the takeover in network namespaces; installs nftables and iproute2 (Debian, as root)
+	command -v nft >/dev/null && command -v ip >/dev/null || { apt-get update && apt-get install -y --no-install-recommends nftables iproute2; }
+	$(CARGO) test -p mynah --test netns -- --ignored
+
+fuzz: ## runs each fuzz target for FUZZ_SECONDS; installs cargo-fuzz
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install cargo-fuzz --version $(FUZZ_VERSION) --locked
+	cd fuzz && for target in $(FUZZ_TARGETS); do ./run $$target $(FUZZ_SECONDS) || exit 1; done
 
 demo: ## shows Mynah at work
 	$(CARGO) run --release -- demo

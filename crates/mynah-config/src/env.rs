@@ -1,4 +1,4 @@
-//! Environment variables in values: `${NAME}`, `${NAME:-default}`, and `$${` for a literal `${`.
+//! Environment variables in keys and values: `${NAME}`, `${NAME:-default}`, and `$${` for a literal `${`.
 
 /// Puts variables in. What is put in is never looked at again.
 pub(crate) fn substitute(text: &str, variable: &impl Fn(&str) -> Option<String>) -> Result<String, String> {
@@ -21,6 +21,11 @@ pub(crate) fn substitute(text: &str, variable: &impl Fn(&str) -> Option<String>)
     }
     out.push_str(rest);
     Ok(out)
+}
+
+/// Writes a text so that [`substitute`] leaves it as it is.
+pub(crate) fn escape(text: &str) -> String {
+    text.replace("${", "$${")
 }
 
 fn value(inner: &str, variable: &impl Fn(&str) -> Option<String>) -> Result<String, String> {
@@ -77,6 +82,13 @@ mod tests {
     #[test]
     fn a_doubled_dollar_is_literal() {
         assert_eq!(put_in("$${POD}").unwrap(), "${POD}");
+    }
+
+    #[test]
+    fn what_is_escaped_reads_back() {
+        for text in ["${POD}", "$${POD}", "$$", "${", "a$${${b}"] {
+            assert_eq!(put_in(&escape(text)).unwrap(), text);
+        }
     }
 
     #[test]

@@ -6,6 +6,12 @@ use std::path::{Path as FilePath, PathBuf};
 use crate::node::Node;
 use crate::path::{Path, Segment};
 
+/// Errors are not collected past so many: by then it is another kind of file.
+pub(crate) const MAX_ERRORS: usize = 1000;
+
+/// A key or message longer than this is told with its middle left out: it holds a value of the user's.
+const MAX_TEXT: usize = 1200;
+
 /// Something wrong with a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
@@ -82,7 +88,7 @@ impl Origin {
             origin: self.clone(),
             place,
             key: String::new(),
-            message: message.into(),
+            message: printable(&message.into()),
         }
     }
 
@@ -95,19 +101,16 @@ impl Origin {
         message: impl Into<String>,
     ) -> ConfigError {
         ConfigError {
-            place: mapping.place_of_key(key),
-            key: self.name(path),
-            ..self.error(None, message)
+            key: printable(&self.name(path)),
+            ..self.error(mapping.place_of_key(key), message)
         }
     }
 
     /// An error about the value at `path`; its place is that of the nearest key that is there.
     pub(crate) fn error_at(&self, tree: &Node, path: &Path, message: impl Into<String>) -> ConfigError {
         ConfigError {
-            origin: self.clone(),
-            place: tree.place_of(path),
-            key: self.name(path),
-            message: message.into(),
+            key: printable(&self.name(path)),
+            ..self.error(tree.place_of(path), message)
         }
     }
 
@@ -134,6 +137,24 @@ impl Origin {
             Self::Flags => FilePath::new(""),
         }
     }
+}
+
+/// The text on one line: nothing in it moves a terminal's cursor, and no value fills the screen.
+fn printable(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    if line.len() > MAX_TEXT {
+        let start = line.floor_char_boundary(MAX_TEXT / 3);
+        let end = line.ceil_char_boundary(line.len() - MAX_TEXT / 3 * 2);
+        line.replace_range(start..end, " … ");
+    }
+    line
 }
 
 /// `mynah.yaml:3:10: mirrors.staging.ratio: expected …`

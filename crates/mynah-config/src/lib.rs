@@ -22,8 +22,9 @@ mod validate;
 mod value;
 pub mod watch;
 
+use std::fs;
+use std::io::{self, Read};
 use std::path::Path as FilePath;
-use std::{fs, io};
 
 pub use crate::error::{ConfigError, Errors};
 pub use crate::flags::{Flags, named_mirror};
@@ -48,7 +49,13 @@ pub fn load(path: &FilePath) -> Result<Config, Errors> {
 /// variables are replaced by their values.
 pub fn effective(path: &FilePath) -> Result<String, Errors> {
     let origin = Origin::File(path.to_owned());
-    let (file, config) = understand_text(&read(path, &origin)?, &origin)?;
+    effective_text(&read(path, &origin)?, path)
+}
+
+/// The same of a text, as if it were a file of that name.
+pub fn effective_text(text: &str, name: &FilePath) -> Result<String, Errors> {
+    let origin = Origin::File(name.to_owned());
+    let (file, config) = understand_text(text, &origin)?;
     effective_file(file, &config, &origin)
 }
 
@@ -60,7 +67,9 @@ fn effective_file(mut file: File, config: &Config, origin: &Origin) -> Result<St
             ..file::Route::default()
         }]
     });
-    serde_saphyr::to_string(&file).map_err(|error| origin.error(None, error.to_string()).into())
+    serde_saphyr::to_string(&file)
+        .map(|text| env::escape(&text))
+        .map_err(|error| origin.error(None, error.to_string()).into())
 }
 
 /// Validates what was said with flags.
@@ -80,14 +89,16 @@ pub fn schema() -> serde_json::Value {
 }
 
 fn read(path: &FilePath, origin: &Origin) -> Result<String, Errors> {
-    fs::metadata(path)
-        .and_then(|metadata| {
-            if metadata.len() > MAX_FILE {
-                return Err(io::Error::other(format!("larger than {MAX_FILE} bytes")));
-            }
-            fs::read_to_string(path)
-        })
-        .map_err(|error| origin.error(None, format!("cannot read: {error}")).into())
+    let read = || {
+        let mut text = String::new();
+        // A pipe does not say how long it is.
+        fs::File::open(path)?.take(MAX_FILE + 1).read_to_string(&mut text)?;
+        if text.len() as u64 > MAX_FILE {
+            return Err(io::Error::other(format!("larger than {MAX_FILE} bytes")));
+        }
+        Ok(text)
+    };
+    read().map_err(|error| origin.error(None, format!("cannot read: {error}")).into())
 }
 
 fn understand_text(text: &str, origin: &Origin) -> Result<(File, Config), Errors> {

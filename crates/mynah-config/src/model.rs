@@ -131,6 +131,8 @@ pub struct Upstream {
     pub forwarded: Forwarded,
     /// Whether each client connection has an upstream connection of its own, or they share a pool.
     pub connections: Connections,
+    /// Whether connections come from the client's own address.
+    pub preserve_source: bool,
     /// Time for a connection to be made, TLS included; the client gets 504 past it.
     pub connect_timeout: Duration,
     /// Time from the end of a request to the head of its response; the client gets 504 past it. None: no limit.
@@ -262,6 +264,8 @@ pub struct Mirror {
     pub resolve_interval: Duration,
     /// Copies requests of the kubelet and of load balancers that check health.
     pub copy_probes: bool,
+    /// What happens to the trace context.
+    pub trace: Trace,
     /// The access log of this mirror, if there is one.
     pub access_log: Option<AccessLog>,
 }
@@ -313,6 +317,21 @@ pub enum Credentials {
     /// Their values become a stable hash: distinct users stay distinct, nobody can log in.
     #[serde(rename = "hash")]
     Hash,
+}
+
+/// What happens to the W3C trace context on the copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Trace {
+    /// It stays: the copy belongs to its original's trace.
+    #[serde(rename = "keep")]
+    Keep,
+    /// It is removed: the test environment starts traces of its own.
+    #[serde(rename = "drop")]
+    Drop,
+    /// Each copy has a trace of its own, sampled when the original's is, and tells the original's in `mynah-traceparent`. A
+    /// copy of a request without a valid trace context has none.
+    #[serde(rename = "new")]
+    New,
 }
 
 /// The circuit breaker of a mirror.

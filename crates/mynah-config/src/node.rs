@@ -1,5 +1,6 @@
 //! YAML as a tree that knows where everything stands.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::Deserialize;
@@ -7,7 +8,7 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{DuplicateKeyPolicy, Location, Spanned};
 
 use crate::env;
-use crate::error::{ConfigError, Errors, Origin};
+use crate::error::{ConfigError, Errors, MAX_ERRORS, Origin};
 use crate::path::{Path, Segment};
 
 /// A value and its place.
@@ -106,14 +107,20 @@ impl Node {
     }
 }
 
-/// Reads YAML, and puts environment variables into its values. What is wrong with a value is told beside the tree, so that
+/// Most keys and values of a file; what aliases repeat counts again. Many times what a large configuration has.
+const MAX_NODES: usize = 100_000;
+
+/// Reads YAML, and puts environment variables into its keys and values. What is wrong with a value is told beside the tree, so that
 /// the rest can be looked at as well.
 pub(crate) fn parse(
     text: &str,
     origin: &Origin,
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<(Node, Vec<ConfigError>), Errors> {
-    let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::PassThrough };
+    let options = serde_saphyr::options! {
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        budget: serde_saphyr::budget! { max_nodes: MAX_NODES },
+    };
     let raw: Option<Spanned<Raw>> =
         serde_saphyr::from_str_with_options(text, options).map_err(|error| syntax_error(&error, origin))?;
     let mut reader = Reader {
@@ -135,6 +142,13 @@ pub(crate) fn parse(
 fn syntax_error(error: &serde_saphyr::Error, origin: &Origin) -> ConfigError {
     let place = error.location().map(|location| (location.line(), location.column()));
     let rendered = error.without_snippet().to_string();
+    let rendered = if rendered.contains("budget breached") {
+        format!("too much for a configuration; expected at most {MAX_NODES} keys and values, nested at most 64 deep")
+    } else if rendered.contains("multiple YAML documents") {
+        "a second document; expected one".to_owned()
+    } else {
+        rendered
+    };
     // The place is told once, in front.
     let message = rendered
         .split(" at line ")
@@ -256,18 +270,16 @@ impl<V: Fn(&str) -> Option<String>> Reader<'_, V> {
 
     fn entries(&mut self, raw: Vec<(Spanned<String>, Spanned<Raw>)>) -> Vec<(Key, Node)> {
         let mut entries: Vec<(Key, Node)> = Vec::new();
+        let mut lines: HashMap<String, u64> = HashMap::new();
         for (key, value) in raw {
             let here = place(key.referenced);
-            let first = entries.iter().find(|(other, _)| other.name == key.value);
-            if let Some((line, _)) = first.and_then(|(first, _)| first.place) {
-                let message = format!(
-                    "key '{}' is given twice, first on line {line}; expected it once",
-                    key.value
-                );
-                self.errors.push(self.origin.error(here, message));
+            let name = self.put_in(&key.value, key.referenced);
+            if let Some(line) = lines.get(&name) {
+                let message = format!("key '{name}' is given twice, first on line {line}; expected it once");
+                self.wrong(here, message);
                 continue;
             }
-            let name = key.value;
+            lines.insert(name.clone(), key.referenced.line());
             let value = self.node(value);
             entries.push((Key { place: here, name }, value));
         }
@@ -278,6 +290,11 @@ impl<V: Fn(&str) -> Option<String>> Reader<'_, V> {
     fn written(&self, location: Location) -> String {
         let span = location.span();
         let start = span.offset() as usize;
+        let bytes = span.byte_offset().zip(span.byte_len());
+        let bytes = bytes.and_then(|(at, len)| self.text.get(at as usize..(at + len) as usize));
+        if let Some(written) = bytes {
+            return written.trim().to_owned();
+        }
         self.text
             .chars()
             .skip(start)
@@ -289,9 +306,15 @@ impl<V: Fn(&str) -> Option<String>> Reader<'_, V> {
 
     fn put_in(&mut self, text: &str, location: Location) -> String {
         env::substitute(text, &self.variable).unwrap_or_else(|message| {
-            self.errors.push(self.origin.error(place(location), message));
+            self.wrong(place(location), message);
             String::new()
         })
+    }
+
+    fn wrong(&mut self, place: Option<(u64, u64)>, message: String) {
+        if self.errors.len() < MAX_ERRORS {
+            self.errors.push(self.origin.error(place, message));
+        }
     }
 }
 

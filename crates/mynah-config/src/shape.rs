@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::error::{ConfigError, Origin};
+use crate::error::{ConfigError, MAX_ERRORS, Origin};
 use crate::file::{File, SHORT};
 use crate::model::Endpoint;
 use crate::node::{Content, Key, Node};
@@ -130,6 +130,9 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn wrong(&mut self, path: &Path, message: impl Into<String>) -> Json {
+        if self.errors.len() >= MAX_ERRORS {
+            return Json::Null;
+        }
         let error = self.origin.error_at(self.tree, path, message);
         if !self.errors.iter().any(|cause| error.is_within(cause)) {
             self.errors.push(error);
@@ -176,8 +179,10 @@ impl Walk<'_> {
             let free = schema.get("additionalProperties").filter(|free| free.is_object());
             let Some(schema) = known.or(free) else {
                 let message = unknown_key(&key.name, schema);
-                self.errors
-                    .push(self.origin.error_at_key(node, &key.name, &below, message));
+                if self.errors.len() < MAX_ERRORS {
+                    self.errors
+                        .push(self.origin.error_at_key(node, &key.name, &below, message));
+                }
                 continue;
             };
             // `key:` without a value is as if it were not there, unless it is something with a name of its own.

@@ -235,6 +235,11 @@ fn every_kind_of_mistake_is_told() {
             "{url: http://x, access_log: {path: logs/}}",
             "expected a file, or stdout",
         ),
+        ("{url: http://x, trace: nwe}", "expected keep, drop or new"),
+        (
+            "{url: http://x, trace: new, headers: {set: {Traceparent: a}}}",
+            "trace changes this field already",
+        ),
         ("{ratio: 5%}", "mirrors.m.url: missing"),
         ("", "mirrors.m: expected a URL|missing"),
     ] {
@@ -398,6 +403,74 @@ fn the_schema_names_every_key_and_knows_short_forms() {
     ] {
         assert!(reference.contains(key), "{key}");
     }
+}
+
+#[test]
+fn a_printed_literal_dollar_brace_was_read_back_as_a_variable() {
+    let more = "routes: [{match: {prefix: '/$${p}', query: {'$${q}': '$${v}'}}, replace_prefix: '/$${a}'}]\n";
+    let text = format!("{MINIMAL}{more}");
+    let once = read(&text);
+    assert_eq!(once.routes[0].matches.path, PathMatch::Prefix("/${p}".to_owned()));
+    assert_eq!(once.routes[0].matches.query[0].0, "${q}");
+    let printed = crate::effective_text(&text, Path::new("test.yaml")).unwrap();
+    assert_eq!(read(&printed), once, "{printed}");
+}
+
+#[test]
+fn a_value_of_many_lines_is_told_on_one() {
+    let error = error_of("drain_timeout: \"a\\nb\\e[2Jc\"\n");
+    assert!(error.contains("'a\\nb\\u{1b}[2Jc' is not valid"), "{error}");
+    let huge = error_of(&format!("drain_timeout: '{}'\n", "ü".repeat(1_000_000)));
+    assert!(
+        huge.len() < 2000 && huge.contains("expected a duration"),
+        "{}",
+        huge.len()
+    );
+}
+
+#[test]
+fn what_would_take_long_is_refused_or_read_at_once() {
+    let bomb = (b'b'..=b'i').fold("a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned(), |text, c| {
+        let (name, before) = (char::from(c), char::from(c - 1));
+        format!(
+            "{text}{name}: &{name} [{}]\n",
+            vec![format!("*{before}"); 10].join(", ")
+        )
+    });
+    assert!(
+        errors(&bomb)[0].contains("at most 100000 keys and values"),
+        "{:?}",
+        errors(&bomb)
+    );
+    for (text, told) in [
+        ("[".repeat(100_000), 1),
+        (format!("listeners: [{}]\n", "1, ".repeat(90_000)), 1000),
+        ((0..49_000).map(|i| format!("key{i}: 1\n")).collect(), 1000),
+        ("a: &a\n  b: *a\n".to_owned(), 1),
+        ("&a [*a]".to_owned(), 1),
+    ] {
+        let errors = errors(&text);
+        assert!(
+            (1..=told + 2).contains(&errors.len()),
+            "{}: {}",
+            &text[..20.min(text.len())],
+            errors.len()
+        );
+    }
+}
+
+#[test]
+fn a_certificate_that_is_a_pipe_is_refused_and_not_waited_for() {
+    let error = errors("listeners: [{address: ':1', tls: {certificate: /, key: /dev/null}}]\nupstream: http://a\n");
+    assert!(error[0].contains("it is no regular file"), "{error:?}");
+}
+
+#[test]
+fn a_second_document_is_told_in_our_words() {
+    assert_eq!(
+        errors("a: 1\n---\nb: 2\n")[0],
+        "test.yaml:3:1: a second document; expected one"
+    );
 }
 
 proptest! {

@@ -10,9 +10,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::error::{ConfigError, Origin};
+use crate::error::{ConfigError, MAX_ERRORS, Origin};
 use crate::file::{self, File};
-use crate::model::{Admin, AdminAddress, Config, Endpoint, Limits, Listener, Upstream};
+use crate::model::{Admin, AdminAddress, Config, Connections, Endpoint, Limits, Listener, Upstream};
 use crate::node::Node;
 use crate::path::Path;
 
@@ -36,7 +36,9 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn wrong(&mut self, path: &Path, message: impl Into<String>) {
-        self.errors.push(self.origin.error_at(self.tree, path, message));
+        if self.errors.len() < MAX_ERRORS {
+            self.errors.push(self.origin.error_at(self.tree, path, message));
+        }
     }
 
     fn config(&mut self, file: &File) -> Config {
@@ -134,12 +136,19 @@ impl Check<'_> {
 
     fn upstream(&mut self, upstream: &file::Upstream, path: &Path) -> Upstream {
         let url = upstream.url.0.clone();
+        if upstream.preserve_source && upstream.connections == Connections::Shared {
+            self.wrong(
+                &path.key("preserve_source"),
+                "a connection that clients share has no client's address; expected `connections: own`",
+            );
+        }
         Upstream {
             protocol: upstream.protocol,
             tls: self.client_tls(upstream.tls.as_ref(), &url, path),
             proxy_protocol: upstream.proxy_protocol,
             forwarded: upstream.forwarded,
             connections: upstream.connections,
+            preserve_source: upstream.preserve_source,
             connect_timeout: self.positive(upstream.connect_timeout.0, &path.key("connect_timeout")),
             response_timeout: upstream
                 .response_timeout
@@ -259,7 +268,13 @@ impl Check<'_> {
     /// A path from the file, which starts in the file's folder.
     fn file(&mut self, file: &std::path::Path, path: &Path) -> PathBuf {
         let file = self.origin.folder().join(file);
-        if let Err(error) = std::fs::File::open(&file) {
+        // Opening a pipe would wait for somebody who writes.
+        let opened = match std::fs::metadata(&file) {
+            Ok(metadata) if !metadata.is_file() => Err(std::io::Error::other("it is no regular file")),
+            Ok(_) => std::fs::File::open(&file).map(drop),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = opened {
             self.wrong(
                 path,
                 format!("cannot read '{}': {error}; expected a PEM file", file.display()),

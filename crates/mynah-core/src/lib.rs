@@ -16,6 +16,11 @@ mod ratio;
 mod rewrite;
 mod sampler;
 mod size;
+mod trace;
+
+/// The mark of connections to the application that come from the client's own address (Linux `SO_MARK`). The proxy sets it,
+/// the rules of the takeover match it.
+pub const UPSTREAM_MARK: u32 = 0x6d79_0002;
 
 pub use breaker::{Admission, BreakerState, CircuitBreaker};
 pub use log_format::{JSON_FIELDS, LogField, LogFormat, LogFormatError, LogPart, is_constant};
@@ -28,3 +33,4 @@ pub use ratio::{Ratio, RatioError};
 pub use rewrite::{CopyRewrite, FieldAction, HostEdit, MARKER, RewriteSpec};
 pub use sampler::{Diffusion, cookie, keyed_copies};
 pub use size::{ByteSize, ByteSizeError};
+pub use trace::{TRACE_LINK, TRACEPARENT, TRACESTATE, new_trace};

@@ -81,12 +81,20 @@ fn hex(digit: u8) -> Option<u8> {
 /// `Bearer abc` becomes `Bearer h:0123456789abcdef`; the scheme stays so that the test environment takes the same path.
 pub(crate) fn hash_credentials(value: &[u8]) -> Vec<u8> {
     match memchr::memchr(b' ', value) {
-        Some(space) => {
+        Some(space) if is_scheme(&value[..space]) => {
             let (scheme, secret) = value.split_at(space + 1);
             [scheme, hashed(secret).as_bytes()].concat()
         }
-        None => hashed(value).into_bytes(),
+        _ => hashed(value).into_bytes(),
     }
+}
+
+/// Longest name of an authentication scheme; those registered have at most 16 bytes.
+const SCHEME: usize = 24;
+
+/// Whether this names an authentication scheme, and is no secret with a space behind it.
+fn is_scheme(word: &[u8]) -> bool {
+    word.len() <= SCHEME && word.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-')
 }
 
 /// Each cookie's value is hashed by itself; names and order stay.
@@ -219,6 +227,14 @@ mod tests {
             "http://a/b?token=***&d=e"
         );
         assert_eq!(&*mask(CredentialPolicy::Hash).target(b"/?token=a"), b"/?token=***");
+    }
+
+    #[test]
+    fn a_secret_with_a_space_behind_it_is_no_scheme() {
+        for value in ["user:password rest", "0123456789abcdef0123456789abcdef x", "a/b+c= x"] {
+            let hash = hash_credentials(value.as_bytes());
+            assert!(hash.starts_with(b"h:"), "{value}");
+        }
     }
 
     #[test]

@@ -181,9 +181,13 @@ impl ValueMatch {
     }
 }
 
-/// The part before the query.
+/// The part before the query. Where an absolute form has nothing there it means the root.
 fn path(path_and_query: &[u8]) -> &[u8] {
-    memchr::memchr(b'?', path_and_query).map_or(path_and_query, |at| &path_and_query[..at])
+    match memchr::memchr(b'?', path_and_query) {
+        Some(0) => b"/",
+        Some(at) => &path_and_query[..at],
+        None => path_and_query,
+    }
 }
 
 fn query(path_and_query: &[u8]) -> &[u8] {
@@ -272,6 +276,19 @@ mod tests {
             |r| r.path = PathMatch::Regex(Pattern::new("^/api/v[0-9]+/").unwrap())
         ));
         assert!(!route(|r| r.path = PathMatch::Regex(Pattern::new("page").unwrap())));
+    }
+
+    #[test]
+    fn an_absolute_form_with_a_query_and_no_path_is_under_the_root() {
+        let request = Request {
+            target: "?a=1",
+            ..REQUEST
+        };
+        let under_root = RouteMatch {
+            path: PathMatch::Prefix("/".into()),
+            ..RouteMatch::any()
+        };
+        assert!(under_root.matches(&request));
     }
 
     #[test]

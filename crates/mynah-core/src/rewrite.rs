@@ -127,7 +127,13 @@ impl CopyRewrite {
         let masked = mask::query(path_and_query, &self.mask_query);
         match &self.replace_with {
             Some(replacement) => {
-                let rest = masked.get(self.matched_prefix..).unwrap_or_default();
+                // An absolute form may have a query without a path: no prefix stands there.
+                let matched = if masked.starts_with(b"?") {
+                    0
+                } else {
+                    self.matched_prefix
+                };
+                let rest = masked.get(matched..).unwrap_or_default();
                 Cow::Owned([replacement, rest].concat())
             }
             None => masked,
@@ -222,6 +228,16 @@ mod tests {
         assert_eq!(&*rewrite(10, "/").target(b"/entrance/a?b=1"), b"/a?b=1");
         assert_eq!(&*rewrite(1, "/entrance/").target(b"/a"), b"/entrance/a");
         assert_eq!(&*rewrite(4, "/v2").target(b"/api"), b"/v2");
+    }
+
+    #[test]
+    fn a_query_without_a_path_stays_a_query() {
+        let rewrite = CopyRewrite::new(RewriteSpec {
+            matched_prefix: 1,
+            replace_with: Some("/base".into()),
+            ..spec()
+        });
+        assert_eq!(&*rewrite.target(b"?a=1"), b"/base?a=1");
     }
 
     #[test]

@@ -62,6 +62,8 @@ pub struct Options {
     pub app_env: Vec<(String, String)>,
     /// Arguments that replace the application's; `{port}` stands for its port.
     pub app_args: Vec<String>,
+    /// With [`Takeover::Redirect`]: the application sees the client's address.
+    pub preserve_source: bool,
     /// Mynah's image.
     pub image: String,
     /// Whether it is a native sidecar (Kubernetes 1.29); decided by itself unless given.
@@ -221,8 +223,13 @@ fn config_map_of(site: &Site<'_>, name: &str, configuration: &str) -> Value {
 fn configuration(arrangement: &Arrangement, decision: &Decision, options: &Options) -> Result<String, Refusal> {
     let mut text = String::from("# Written by `mynah inject`. A change applies without a restart.\n");
     let upstream = format!("http://127.0.0.1:{}", arrangement.ports.application);
+    let upstream = if options.preserve_source {
+        format!("\n  url: {upstream}\n  preserve_source: true")
+    } else {
+        format!(" {upstream}")
+    };
     text.push_str(&format!(
-        "listeners:\n- \":{}\"\nupstream: {upstream}\nmirrors:\n",
+        "listeners:\n- \":{}\"\nupstream:{upstream}\nmirrors:\n",
         arrangement.ports.mynah
     ));
     for (name, url) in &options.mirrors {

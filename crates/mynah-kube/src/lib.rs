@@ -15,6 +15,7 @@ mod probes;
 mod refusal;
 mod share;
 mod site;
+pub mod takeover;
 mod yaml;
 
 pub use crate::eject::{Ejected, eject};

@@ -122,6 +122,11 @@ fn refuse(site: &Site<'_>, options: &Options, takeover: Takeover, ports: Ports, 
             ),
             "use --takeover redirect",
         )),
+        Takeover::Port | Takeover::Named if options.preserve_source => Err(Refusal::new(
+            object,
+            "--preserve-source needs the rules that --takeover redirect writes",
+            "use --takeover redirect, or leave it out",
+        )),
         Takeover::Port if options.app_env.is_empty() && options.app_args.is_empty() => Err(Refusal::new(
             object,
             "--takeover port needs the application to listen elsewhere",
@@ -304,7 +309,7 @@ fn container(site: &Site<'_>, arrangement: &Arrangement, options: &Options) -> V
         "readinessProbe": {"httpGet": {"path": "/readyz", "port": ADMIN_PORT}, "periodSeconds": 5},
         "livenessProbe": {"httpGet": {"path": "/healthz", "port": ADMIN_PORT}, "periodSeconds": 10, "failureThreshold": 6},
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
-        "securityContext": restricted(),
+        "securityContext": if options.preserve_source { net_admin() } else { restricted() },
         "volumeMounts": [{"name": VOLUME, "mountPath": CONFIG_FOLDER, "readOnly": true}],
     });
     if arrangement.native {
@@ -332,24 +337,30 @@ fn restricted() -> Value {
     })
 }
 
-/// Only root has a capability that its container adds, and only this container gets it.
+/// Writes the rules before anything else of ours runs.
 fn takeover_container(arrangement: &Arrangement, options: &Options) -> Value {
     let port = arrangement.ports.before.to_string();
     let to = arrangement.ports.mynah.to_string();
+    let mut args = vec!["takeover", "--port", &port, "--to", &to];
+    if options.preserve_source {
+        args.push("--preserve-source");
+    }
     json!({
         "name": TAKEOVER_CONTAINER,
         "image": options.image,
-        "args": ["takeover", "--port", port, "--to", to],
+        "args": args,
         "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
-        "securityContext": {
-            "runAsNonRoot": false,
-            "runAsUser": 0,
-            "allowPrivilegeEscalation": false,
-            "readOnlyRootFilesystem": true,
-            "capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]},
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": net_admin(),
     })
+}
+
+/// A capability that a container adds is root's alone.
+fn net_admin() -> Value {
+    let mut context = restricted();
+    context["runAsNonRoot"] = json!(false);
+    context["runAsUser"] = json!(0);
+    context["capabilities"]["add"] = json!(["NET_ADMIN"]);
+    context
 }
 
 /// What differs for the workload beside: its name, its pods, and a label that only its pods have.

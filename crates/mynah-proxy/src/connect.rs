@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout};
 use crate::plan::{MirrorPlan, Peering, UpstreamPlan};
 use crate::proxy_protocol;
 use crate::snapshot::UpstreamTarget;
+use crate::source;
 use crate::stats::ProductionError;
 use crate::stream::Stream;
 use crate::tls;
@@ -110,7 +111,12 @@ async fn connect_upstream_now(plan: &UpstreamPlan, peer: Peer, http2: bool) -> R
         let Some(address) = peering.addresses.pick(&mut cursor) else {
             break;
         };
-        match TcpStream::connect(address).await {
+        let connected = if plan.upstream.preserve_source {
+            source::connect_from(peer.client, peer.local, address).await
+        } else {
+            TcpStream::connect(address).await
+        };
+        match connected {
             Ok(mut tcp) => {
                 let _ = tcp.set_nodelay(true);
                 if let Some(version) = plan.upstream.proxy_protocol {

@@ -21,7 +21,7 @@ use mynah_core::{CircuitBreaker, Diffusion, RateLimiter, ShedReason};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-pub(crate) use self::admit::Ticket;
+pub(crate) use self::admit::{OwnField, Ticket};
 pub(crate) use self::http2::agreed as agreed_on_http2;
 use self::queue::BodyQueue;
 use crate::access_log::WorkerLog;
@@ -110,8 +110,8 @@ pub(crate) struct WireCopy {
 /// A copy as a decoded head, for HTTP/2.
 pub(crate) struct DecodedCopy {
     pub(crate) ticket: Ticket,
-    /// Counts the head as held until it is sent.
-    pub(crate) held: Option<Held>,
+    /// Counts the head as held.
+    pub(crate) _held: Held,
     pub(crate) request: Request<()>,
     /// The body, decoded.
     pub(crate) body: Option<Rc<BodyQueue>>,

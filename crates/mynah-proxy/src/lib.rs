@@ -21,6 +21,7 @@ mod reload;
 pub mod resolve;
 mod route;
 mod snapshot;
+mod source;
 mod stats;
 pub mod stream;
 mod tee;

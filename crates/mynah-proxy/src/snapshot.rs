@@ -4,9 +4,10 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mynah_config::model::{Connections, Credentials, Endpoint, HostPolicy, Route};
+use mynah_config::model::{Connections, Credentials, Endpoint, HostPolicy, Route, Trace};
 use mynah_core::{
     CopyRewrite, CredentialPolicy, HostEdit, MARKER, PathMatch, RequestView, RewriteSpec, RouteMatch, ShedReason,
+    TRACE_LINK, TRACEPARENT, TRACESTATE,
 };
 
 use crate::access_log::{RequestIds, WorkerLog};
@@ -235,7 +236,13 @@ fn rewrite_spec(plan: &MirrorPlan, matched_prefix: usize, replace_with: Option<S
         },
         set: mirror.headers.set.clone(),
         add: mirror.headers.add.clone(),
-        remove: mirror.headers.remove.clone(),
+        remove: match mirror.trace {
+            Trace::Keep => mirror.headers.remove.clone(),
+            Trace::Drop | Trace::New => {
+                let trace = [TRACEPARENT, TRACESTATE, TRACE_LINK].map(str::to_owned);
+                mirror.headers.remove.iter().cloned().chain(trace).collect()
+            }
+        },
         credentials: match mirror.credentials {
             Credentials::Keep => CredentialPolicy::Keep,
             Credentials::Drop => CredentialPolicy::Drop,

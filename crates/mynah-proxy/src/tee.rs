@@ -10,15 +10,18 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use mynah_config::model::SampleBy;
-use mynah_core::{FieldAction, NotCopied, Outcome, RequestView, ShedReason, cookie, is_probe, keyed_copies};
+use mynah_config::model::{SampleBy, Trace};
+use mynah_core::{
+    FieldAction, NotCopied, Outcome, RequestView, ShedReason, TRACE_LINK, TRACEPARENT, cookie, is_probe, keyed_copies,
+    new_trace,
+};
 use mynah_http1::edit::{Change, write_copy};
 use mynah_http1::{BodyDecoder, BodyError, BodySink, Framing};
 
 use crate::access_log::{CopySubject, Logged};
 use crate::exchange::http1::decode_request;
 use crate::lane::queue::{BodyQueue, Item};
-use crate::lane::{Lane, Ticket, WireCopy};
+use crate::lane::{Lane, OwnField, Ticket, WireCopy};
 use crate::route::Http1View;
 use crate::snapshot::{CopyTo, RouteEntry};
 use crate::worker::{Held, Worker};
@@ -151,12 +154,15 @@ pub(crate) fn admit<'r>(
     };
     let http2 = lane.speaks_http2(client_http2);
     (0..copies).filter_map(move |_| {
+        let own = own_fields(worker, copy, request);
         let subject = || CopySubject {
             request,
             rewrite: &copy.rewrite,
+            own: &own,
             http2,
         };
-        lane.admit(worker, http2, subject)
+        let ticket = lane.admit(worker, http2, subject)?;
+        Some(ticket.with_own(own))
     })
 }
 
@@ -165,11 +171,35 @@ fn not_for(lane: &Lane, request: &impl RequestView) -> Option<NotCopied> {
     let mirror = lane.mirror();
     if !mirror.methods.is_empty() && !mirror.methods.iter().any(|m| m.as_bytes() == request.method()) {
         Some(NotCopied::Method)
-    } else if !mirror.copy_probes && is_probe(request.method(), request.header("user-agent").next()) {
+    } else if !mirror.copy_probes && is_health_check(request) {
         Some(NotCopied::Probe)
     } else {
         None
     }
+}
+
+fn is_health_check(request: &impl RequestView) -> bool {
+    let path = request.path_and_query();
+    let path = &path[..memchr::memchr(b'?', path).unwrap_or(path.len())];
+    is_probe(request.method(), path, request.header("user-agent").next())
+}
+
+/// Fields of one copy alone: the identifier that its request did not come with, and its trace.
+fn own_fields(worker: &Worker, copy: &CopyTo, request: &impl Logged) -> Vec<OwnField> {
+    let mut own = Vec::new();
+    if let Some((name, value)) = request.generated_id().and_then(|id| id.on_copy(&copy.rewrite)) {
+        own.push((name.into(), value.into()));
+    }
+    if copy.lane.mirror().trace == Trace::New {
+        let mut parents = request.header(TRACEPARENT);
+        if let (Some(old), None) = (parents.next(), parents.next())
+            && let Some(new) = new_trace(old, &worker.ids.next(), &worker.ids.next())
+        {
+            own.push((TRACEPARENT.into(), new.as_slice().into()));
+            own.push((TRACE_LINK.into(), old.into()));
+        }
+    }
+    own
 }
 
 /// How many copies. Requests without the key that decides are counted out by error diffusion.
@@ -215,12 +245,11 @@ pub(crate) fn begin_http1(
             if copy.lane.speaks_http2(false) {
                 let has_body = !matches!(head.body(), Framing::None | Framing::Length(0));
                 let decoded = decode_request(head, copy.lane.scheme());
-                let id = request.generated_id();
-                let queue = decoded::send(worker, copy, ticket, decoded.as_ref(), id, has_body);
+                let queue = decoded::send(worker, copy, ticket, decoded.as_ref(), has_body);
                 tee.get_or_insert_with(Tee::default).data.extend(queue);
                 continue;
             }
-            let mut bytes = copy_head(copy, request, inline.map_or(0, <[u8]>::len));
+            let mut bytes = copy_head(copy, &ticket, request, inline.map_or(0, <[u8]>::len));
             bytes.extend_from_slice(inline.unwrap_or_default());
             ticket.sent(inline.map_or(0, <[u8]>::len));
             let Some(held) = Held::take(worker, bytes.len()) else {
@@ -253,7 +282,7 @@ pub(crate) fn begin_http1(
 }
 
 /// The head of a copy, with room for `more` bytes behind it.
-fn copy_head(copy: &CopyTo, request: &Http1View<'_, '_>, more: usize) -> Vec<u8> {
+fn copy_head(copy: &CopyTo, ticket: &Ticket, request: &Http1View<'_, '_>, more: usize) -> Vec<u8> {
     let head = request.head;
     let mut out = Vec::with_capacity(head.bytes().len() + more + 128);
     let path = head
@@ -265,9 +294,8 @@ fn copy_head(copy: &CopyTo, request: &Http1View<'_, '_>, more: usize) -> Vec<u8>
         FieldAction::Remove => Change::Remove,
         FieldAction::Replace(value) => Change::Replace(value),
     };
-    let appended = copy.rewrite.appended().iter().map(|(name, value)| (&**name, &**value));
-    let id = request.id.as_ref().and_then(|id| id.on_copy(&copy.rewrite));
-    let appended = appended.chain(id);
+    let appended = copy.rewrite.appended().iter().chain(ticket.own());
+    let appended = appended.map(|(name, value)| (&**name, &**value));
     write_copy(head, changed, change, appended, &mut out);
     out
 }

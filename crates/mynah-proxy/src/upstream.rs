@@ -65,11 +65,16 @@ fn extend(request: &mut Request<()>, name: &'static str, value: &str) {
     let Ok(extended) = HeaderValue::from_bytes(&extended) else {
         return;
     };
-    request.headers_mut().remove(&name);
-    for value in before.into_iter().rev().skip(1).rev() {
-        request.headers_mut().append(&name, value);
+    let kept = before.len().saturating_sub(1);
+    let values = before.into_iter().take(kept).chain([extended]);
+    // Removing a field would disorder the others.
+    for (n, value) in values.enumerate() {
+        if n == 0 {
+            request.headers_mut().insert(&name, value);
+        } else {
+            request.headers_mut().append(&name, value);
+        }
     }
-    request.headers_mut().append(name, extended);
 }
 
 /// A node identifier (RFC 7239 §6).
@@ -83,7 +88,13 @@ fn node(ip: IpAddr, address: SocketAddr) -> String {
 impl PathEdit {
     /// The path and query with what the route's prefix matched replaced.
     pub(crate) fn apply<'a>(&self, path_and_query: &'a [u8]) -> Cow<'a, [u8]> {
-        let rest = path_and_query.get(self.matched..).unwrap_or_default();
+        // An absolute form may have a query without a path: no prefix stands there.
+        let matched = if path_and_query.starts_with(b"?") {
+            0
+        } else {
+            self.matched
+        };
+        let rest = path_and_query.get(matched..).unwrap_or_default();
         Cow::Owned([self.replacement.as_bytes(), rest].concat())
     }
 

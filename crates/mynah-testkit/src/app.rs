@@ -125,6 +125,7 @@ async fn serve(tcp: TcpStream, memory: Memory) {
     let service = service_fn(|request| answer(request, memory.clone()));
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().half_close(true);
+    builder.http2().max_header_list_size(1 << 20);
     // A connection that breaks is the test's concern.
     let _ = builder.serve_connection(TokioIo::new(tcp), service).await;
 }

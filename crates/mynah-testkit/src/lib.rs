@@ -6,6 +6,7 @@ pub mod binary;
 pub mod caller;
 pub mod client;
 pub mod clock;
+pub mod http2;
 pub mod ill;
 pub mod program;
 pub mod raw;

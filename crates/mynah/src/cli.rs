@@ -10,7 +10,7 @@ use clap_complete::Shell;
 use mynah_config::model::AdminAddress;
 use mynah_core::Ratio;
 
-use self::kube::{EjectArgs, InjectArgs, WaitArgs};
+use self::kube::{EjectArgs, InjectArgs, TakeoverArgs, WaitArgs};
 use crate::admin_client::Place;
 use crate::logging::LogFormat;
 
@@ -126,6 +126,9 @@ pub(crate) enum Command {
     /// Take Mynah out of Kubernetes manifests again
     #[command(long_about = kube::EJECT_ABOUT)]
     Eject(EjectArgs),
+    /// Send a pod's inbound connections to Mynah, for an init container
+    #[command(long_about = kube::TAKEOVER_ABOUT)]
+    Takeover(TakeoverArgs),
     /// Do nothing for a while, for preStop hooks in images without a shell
     Wait(WaitArgs),
     /// Print a completion script for a shell

@@ -52,6 +52,7 @@ pub(crate) fn options(args: InjectArgs) -> Options {
         listen_port: args.listen_port,
         app_env: args.app_env,
         app_args: words(args.app_args),
+        preserve_source: args.preserve_source,
         image: args.image,
         native: args.sidecar.map(|sidecar| sidecar == Sidecar::Native),
     }

@@ -23,6 +23,7 @@ mod resume;
 mod run;
 mod schema;
 mod status;
+mod takeover;
 mod wait;
 
 use std::process::ExitCode;
@@ -55,6 +56,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Probe(args) => probe::probe(&args),
         Command::Inject(args) => inject::inject(*args),
         Command::Eject(args) => eject::eject(&args),
+        Command::Takeover(args) => takeover::takeover(args),
         Command::Wait(args) => {
             wait::wait(&args);
             Ok(())

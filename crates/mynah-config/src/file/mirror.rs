@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{AccessLog, ClientTls, Credentials, Protocol, same_protocol, short_for_url};
-use crate::model::{Endpoint, HostPolicy, SampleBy};
+use crate::model::{Endpoint, HostPolicy, SampleBy, Trace};
 use crate::value::{FieldName, Text};
 
 /// A test environment that receives copies: its URL, or a mapping.
@@ -85,6 +85,9 @@ pub(crate) struct Mirror {
     /// Copies health checks of the kubelet and of load balancers as well.
     #[serde(default)]
     pub(crate) copy_probes: bool,
+    /// What happens to the W3C trace context (`traceparent`, `tracestate`) on the copy.
+    #[serde(default = "trace")]
+    pub(crate) trace: Trace,
     /// The access log of this mirror: a line for each copy, with what was sent and how it ended. Off unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) access_log: Option<AccessLog>,
@@ -135,6 +138,10 @@ fn host() -> Text<HostPolicy> {
 
 fn credentials() -> Credentials {
     Credentials::Keep
+}
+
+fn trace() -> Trace {
+    Trace::Keep
 }
 
 fn thousand() -> u32 {

@@ -32,6 +32,10 @@ pub(crate) struct Upstream {
     /// Whether each client connection has an upstream connection of its own.
     #[serde(default = "connections")]
     pub(crate) connections: Connections,
+    /// Connects from the client's own address, so that the application sees it. For `mynah takeover --preserve-source`, whose
+    /// rules bring the answers back; needs NET_ADMIN.
+    #[serde(default)]
+    pub(crate) preserve_source: bool,
     /// Time for a connection to be made, TLS included. Past it the client gets 504.
     #[serde(default = "connect_timeout")]
     pub(crate) connect_timeout: Text<Duration>,

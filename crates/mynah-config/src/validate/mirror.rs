@@ -1,10 +1,12 @@
 //! Mirrors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use mynah_core::{TRACE_LINK, TRACEPARENT, TRACESTATE};
 
 use super::Check;
 use crate::file;
-use crate::model::{Breaker, HeaderEdits, Mirror};
+use crate::model::{Breaker, HeaderEdits, Mirror, Trace};
 use crate::path::Path;
 use crate::value::is_token;
 
@@ -65,9 +67,30 @@ impl Check<'_> {
             },
             resolve_interval: self.positive(mirror.resolve_interval.0, &path.key("resolve_interval")),
             copy_probes: mirror.copy_probes,
+            trace: self.trace(mirror, path),
             access_log: self.mirror_log(mirror, &path.key("access_log")),
             url,
         }
+    }
+
+    /// A field of the trace context is either the mirror's `trace` to change, or `headers`.
+    fn trace(&mut self, mirror: &file::Mirror, path: &Path) -> Trace {
+        let traced = |name: &str| {
+            [TRACEPARENT, TRACESTATE, TRACE_LINK]
+                .iter()
+                .any(|field| name.eq_ignore_ascii_case(field))
+        };
+        if mirror.trace != Trace::Keep {
+            for (key, fields) in [("set", &mirror.headers.set), ("add", &mirror.headers.add)] {
+                for name in fields.keys().filter(|name| traced(name)) {
+                    self.wrong(
+                        &path.key("headers").key(key).key(name),
+                        "trace changes this field already; expected trace: keep, or no such field",
+                    );
+                }
+            }
+        }
+        mirror.trace
     }
 
     /// Methods are case-sensitive, so a misspelt one would silently match nothing.
@@ -99,6 +122,7 @@ impl Check<'_> {
 
     fn fields(&mut self, fields: &BTreeMap<String, String>, path: &Path) -> Vec<(String, String)> {
         let mut read = Vec::new();
+        let mut seen = BTreeSet::new();
         for (name, value) in fields {
             let here = path.key(name);
             self.field_name(name, &here);
@@ -109,7 +133,7 @@ impl Check<'_> {
                 );
             }
             let name = name.to_ascii_lowercase();
-            if read.iter().any(|(other, _)| *other == name) {
+            if !seen.insert(name.clone()) {
                 self.wrong(&here, "this field is given twice, in different case; expected it once");
             }
             read.push((name, value.clone()));

@@ -20,6 +20,7 @@ pub(crate) fn options(mode: Mode, takeover: Option<Takeover>) -> Options {
         listen_port: None,
         app_env: Vec::new(),
         app_args: Vec::new(),
+        preserve_source: false,
         image: "mynah:test".to_owned(),
         native: None,
     }

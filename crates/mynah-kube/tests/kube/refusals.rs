@@ -182,6 +182,22 @@ fn ports_that_mynah_needs_are_not_taken_from_others() {
 }
 
 #[test]
+fn the_clients_address_is_kept_only_by_redirection_and_for_that_alone_mynah_gets_a_capability() {
+    let text = stream(&[
+        service("s", json!({"port": 80, "targetPort": "http"})),
+        deployment(|_| {}),
+    ]);
+    let mut options = in_place(Takeover::Redirect);
+    let capabilities = |options: &Options| inject(&text, options).unwrap().text.matches("NET_ADMIN").count();
+    assert_eq!(capabilities(&options), 1, "the init container's");
+    options.preserve_source = true;
+    assert_eq!(capabilities(&options), 2);
+    assert!(inject(&text, &options).unwrap().text.contains("preserve_source: true"));
+    options.takeover = Some(Takeover::Named);
+    assert!(refused(&text, &options).remedy.contains("redirect"));
+}
+
+#[test]
 fn a_port_below_1024_comes_with_the_right_to_bind_it_without_root() {
     let text = stream(&[
         service("s", json!({"port": 80})),

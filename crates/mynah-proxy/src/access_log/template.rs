@@ -7,6 +7,7 @@ use mynah_core::{CopyRewrite, CredentialPolicy, FieldAction, LogField, LogFormat
 
 use super::escape::{Style, number};
 use super::id::GeneratedId;
+use crate::lane::OwnField;
 use crate::worker::Peer;
 
 /// What a line looks like: a run that is known when the request begins, something that is known when it ends, a run, and
@@ -95,6 +96,8 @@ impl<L: Logged> Subject for L {
 pub(crate) struct CopySubject<'a, L> {
     pub(crate) request: &'a L,
     pub(crate) rewrite: &'a CopyRewrite,
+    /// Fields that no other copy has.
+    pub(crate) own: &'a [OwnField],
     pub(crate) http2: bool,
 }
 
@@ -134,16 +137,15 @@ impl<L: Logged> Subject for CopySubject<'_, L> {
                 FieldAction::Replace(value) => each(&value),
             }
         }
-        let appended = self.rewrite.appended().iter();
+        let appended = self.rewrite.appended().iter().chain(self.own);
         appended
             .filter(|(appended, _)| &**appended == name)
             .for_each(|(_, value)| each(value));
     }
 
+    /// It is among the copy's own fields.
     fn generated_id(&self) -> Option<&GeneratedId> {
-        self.request
-            .generated_id()
-            .filter(|id| id.on_copy(self.rewrite).is_some())
+        None
     }
 }
 

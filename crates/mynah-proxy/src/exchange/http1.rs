@@ -375,33 +375,29 @@ pub(crate) fn decode_request(head: &RequestHead<'_>, scheme: &str) -> Option<Req
         Version::HTTP_11
     };
     *request.uri_mut() = uri;
-    *request.headers_mut() = decode_fields(head.fields())?;
-    request.headers_mut().remove(header::HOST);
+    let fields = || head.fields().filter(|(name, _)| !name.eq_ignore_ascii_case(b"host"));
+    *request.headers_mut() = decode_fields(fields)?;
     Some(request)
 }
 
-/// The fields of a message without those of the connection.
-fn decode_fields<'a>(fields: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Option<HeaderMap> {
-    let mut map = HeaderMap::new();
-    for (name, value) in fields {
-        map.append(HeaderName::from_bytes(name).ok()?, HeaderValue::from_bytes(value).ok()?);
-    }
-    let nominated: Vec<HeaderName> = map
-        .get_all(header::CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|b| *b == b','))
-        .filter_map(|option| HeaderName::from_bytes(option.trim_ascii()).ok())
+/// The fields of a message without those of the connection, in their order.
+fn decode_fields<'a, I: Iterator<Item = (&'a [u8], &'a [u8])>>(fields: impl Fn() -> I) -> Option<HeaderMap> {
+    let nominated: Vec<&[u8]> = fields()
+        .filter(|(name, _)| name.eq_ignore_ascii_case(b"connection"))
+        .flat_map(|(_, value)| value.split(|b| *b == b','))
+        .map(|option| option.trim_ascii())
         .collect();
-    let trailers = map
-        .get_all(header::TE)
-        .iter()
-        .any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
-    for name in OF_THE_CONNECTION.iter().chain(&nominated) {
-        map.remove(name);
-    }
-    if trailers {
-        // The one value that HTTP/2 knows (RFC 9113 §8.2.2).
-        map.insert(header::TE, HeaderValue::from_static("trailers"));
+    let mut map = HeaderMap::new();
+    for (name, value) in fields() {
+        let is_nominated = nominated.iter().any(|option| option.eq_ignore_ascii_case(name));
+        let name = HeaderName::from_bytes(name).ok()?;
+        // The one value of TE that HTTP/2 knows (RFC 9113 §8.2.2).
+        let is_kept_te = name == header::TE && value.eq_ignore_ascii_case(b"trailers");
+        if is_kept_te {
+            map.insert(name, HeaderValue::from_static("trailers"));
+        } else if !is_nominated && !OF_THE_CONNECTION.contains(&name) {
+            map.append(name, HeaderValue::from_bytes(value).ok()?);
+        }
     }
     Some(map)
 }
@@ -514,7 +510,7 @@ impl Awaited {
 fn decode_response(head: &ResponseHead<'_>) -> Option<Response<()>> {
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::from_u16(head.status()).ok()?;
-    *response.headers_mut() = decode_fields(head.fields())?;
+    *response.headers_mut() = decode_fields(|| head.fields())?;
     Some(response)
 }
 

@@ -64,6 +64,7 @@ impl Lane {
             http2,
             ended: false,
             line: RefCell::default(),
+            own: Vec::new(),
         })
     }
 
@@ -105,6 +106,9 @@ impl Lane {
     }
 }
 
+/// Name and value of a field of one copy alone.
+pub(crate) type OwnField = (Box<str>, Box<[u8]>);
+
 /// A copy in flight. Exactly one outcome is counted for it: the one it is finished with, or a failure inside Mynah when
 /// it is dropped without one, as a panic does.
 pub(crate) struct Ticket {
@@ -115,12 +119,24 @@ pub(crate) struct Ticket {
     ended: bool,
     /// Its line in the mirror's access log.
     line: RefCell<Option<Draft>>,
+    own: Vec<OwnField>,
 }
 
 impl Ticket {
     /// Whether the copy leaves by HTTP/2.
     pub(crate) fn http2(&self) -> bool {
         self.http2
+    }
+
+    /// The same copy with these fields of its own.
+    pub(crate) fn with_own(mut self, own: Vec<OwnField>) -> Self {
+        self.own = own;
+        self
+    }
+
+    /// Fields that no other copy has.
+    pub(crate) fn own(&self) -> &[OwnField] {
+        &self.own
     }
 
     /// So much of the body has been sent.
@@ -154,6 +170,8 @@ impl Ticket {
         let lane = &self.lane;
         lane.load.in_flight.set(lane.load.in_flight.get() - 1);
         lane.stats.in_flight.add(-1);
+        // Before anything that may go wrong.
+        lane.count(outcome);
         let now = Instant::now();
         {
             let mut breaker = lane.breaker.borrow_mut();
@@ -172,7 +190,6 @@ impl Ticket {
             }
             Outcome::Shed(_) => {}
         }
-        lane.count(outcome);
         if let Some(line) = self.line.take() {
             line.end_copy(outcome, now - self.started);
         }

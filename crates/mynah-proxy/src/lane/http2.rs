@@ -7,7 +7,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use h2::client::{Connection, ResponseFuture, SendRequest};
 use h2::{Reason, SendStream};
 use mynah_config::model::Alpn;
@@ -24,10 +24,53 @@ const STREAMS: usize = 100;
 /// Bytes of all responses together that a mirror may send ahead; they are thrown away as they come.
 const WINDOW: u32 = 1024 * 1024;
 
+/// A part of a body. It counts as waiting for the mirror until `h2`, which takes more than it writes, has let go of it.
+struct Part {
+    data: Bytes,
+    counted: Option<(Rc<BodyQueue>, usize)>,
+}
+
+impl Part {
+    fn of(queue: &Rc<BodyQueue>, data: Bytes) -> Self {
+        let counted = Some((queue.clone(), data.len()));
+        Self { data, counted }
+    }
+
+    /// What carries the end of a body.
+    fn last() -> Self {
+        Self {
+            data: Bytes::new(),
+            counted: None,
+        }
+    }
+}
+
+impl Buf for Part {
+    fn remaining(&self) -> usize {
+        self.data.len()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        &self.data
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.data.advance(count);
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if let Some((queue, bytes)) = &self.counted {
+            queue.written(*bytes);
+        }
+    }
+}
+
 /// A connection among the lane's.
 pub(super) struct Link {
     seat: Rc<Seat>,
-    sender: RefCell<Option<SendRequest<Bytes>>>,
+    sender: RefCell<Option<SendRequest<Part>>>,
     /// Copies that came before the connection was made.
     waiting: RefCell<Vec<DecodedCopy>>,
     active: Cell<usize>,
@@ -71,7 +114,7 @@ impl Link {
         }
     }
 
-    fn begin(self: &Rc<Self>, lane: &Rc<Lane>, sender: SendRequest<Bytes>, copy: DecodedCopy) {
+    fn begin(self: &Rc<Self>, lane: &Rc<Lane>, sender: SendRequest<Part>, copy: DecodedCopy) {
         tokio::task::spawn_local(send(lane.clone(), self.clone(), sender, copy));
     }
 
@@ -85,8 +128,31 @@ impl Link {
     }
 }
 
+/// A link in the lane's list, until its task ends, also by a panic. Copies that it has not begun end with it.
+struct Listed {
+    lane: Rc<Lane>,
+    link: Rc<Link>,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        let link = &self.link;
+        link.gone.set(true);
+        link.sender.take();
+        self.lane.links.borrow_mut().retain(|other| !Rc::ptr_eq(other, link));
+        for copy in link.waiting.take() {
+            drop(copy);
+            link.left();
+        }
+    }
+}
+
 /// Connects and keeps the connection going while it is of use.
 pub(super) async fn run(lane: Rc<Lane>, slot: ConnectionSlot, link: Rc<Link>) {
+    let listed = Listed {
+        lane: lane.clone(),
+        link: link.clone(),
+    };
     let connected = {
         let mut connecting = pin!(connect(&lane));
         poll_fn(|cx| {
@@ -119,13 +185,11 @@ pub(super) async fn run(lane: Rc<Lane>, slot: ConnectionSlot, link: Rc<Link>) {
             }
         }
     }
-    link.gone.set(true);
-    link.sender.take();
-    lane.links.borrow_mut().retain(|other| !Rc::ptr_eq(other, &link));
+    drop(listed);
     drop(slot);
 }
 
-async fn connect(lane: &Lane) -> Result<(SendRequest<Bytes>, Connection<Stream, Bytes>), ConnectError> {
+async fn connect(lane: &Lane) -> Result<(SendRequest<Part>, Connection<Stream, Part>), ConnectError> {
     let stream = connect_mirror(&lane.plan, &lane.cursor, true).await?;
     agreed(&stream)?;
     let handshake = h2::client::Builder::new()
@@ -149,7 +213,7 @@ pub(crate) fn agreed(stream: &Stream) -> Result<(), ConnectError> {
 }
 
 /// Until the connection ends, production needs its descriptor, or nobody has used it for long.
-async fn drive(lane: &Lane, link: &Link, mut connection: Connection<Stream, Bytes>) {
+async fn drive(lane: &Lane, link: &Link, mut connection: Connection<Stream, Part>) {
     let mut idle: Option<Pin<Box<Sleep>>> = None;
     poll_fn(|cx| {
         if link.seat.poll_taken_away(cx).is_some() {
@@ -164,7 +228,7 @@ async fn drive(lane: &Lane, link: &Link, mut connection: Connection<Stream, Byte
             idle = None;
             return Poll::Pending;
         }
-        if !lane.keeps_connections() {
+        if link.gone.get() || !lane.keeps_connections() {
             return Poll::Ready(());
         }
         let timer = idle.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + lane.idle_timeout())));
@@ -192,7 +256,7 @@ impl Drop for Active {
 }
 
 /// Sends one copy and throws the response away.
-async fn send(lane: Rc<Lane>, link: Rc<Link>, sender: SendRequest<Bytes>, mut copy: DecodedCopy) {
+async fn send(lane: Rc<Lane>, link: Rc<Link>, sender: SendRequest<Part>, mut copy: DecodedCopy) {
     let _active = Active(link.clone());
     let deadline = lane.deadline(copy.ticket.started);
     let max = lane.mirror().max_response.bytes();
@@ -200,12 +264,17 @@ async fn send(lane: Rc<Lane>, link: Rc<Link>, sender: SendRequest<Bytes>, mut co
     let outcome = match (link.seat.taken_away.get(), ended) {
         (Some(why), _) => Outcome::Shed(why),
         (None, Ok(outcome)) => outcome,
-        (None, Err(_)) => Outcome::Failed(FailReason::Timeout),
+        (None, Err(_)) => {
+            // As in HTTP/1: a connection on which nothing comes back is left once its other copies have ended. What is to
+            // be sent on it, if only that this copy is given up, would pile up if the mirror does not read.
+            link.gone.set(true);
+            Outcome::Failed(FailReason::Timeout)
+        }
     };
     copy.finish(outcome);
 }
 
-async fn deliver(link: &Link, mut sender: SendRequest<Bytes>, copy: &mut DecodedCopy, max: u64) -> Outcome {
+async fn deliver(link: &Link, mut sender: SendRequest<Part>, copy: &mut DecodedCopy, max: u64) -> Outcome {
     if let Err(error) = poll_fn(|cx| sender.poll_ready(cx)).await {
         link.gone.set(true);
         return failed(&error);
@@ -216,7 +285,7 @@ async fn deliver(link: &Link, mut sender: SendRequest<Bytes>, copy: &mut Decoded
         Err(error) => return failed(&error),
     };
     drop(sender);
-    copy.held = None;
+    // The head counts as held until the copy has ended: nobody tells when it was written.
     match &copy.body {
         None => discard(link, &copy.ticket, response, max)
             .await
@@ -231,14 +300,15 @@ async fn exchange(
     link: &Link,
     ticket: &Ticket,
     response: ResponseFuture,
-    mut stream: SendStream<Bytes>,
-    body: &BodyQueue,
+    stream: SendStream<Part>,
+    body: &Rc<BodyQueue>,
     max: u64,
 ) -> Outcome {
+    let mut upload = Upload { stream, whole: false };
     let mut received = false;
     let mut sent = false;
     let outcome = {
-        let mut sending = pin!(write(&mut stream, ticket, body));
+        let mut sending = pin!(write(&mut upload.stream, ticket, body));
         let mut receiving = pin!(discard(link, ticket, response, max));
         poll_fn(|cx| {
             if !received && let Poll::Ready(result) = receiving.as_mut().poll(cx) {
@@ -265,13 +335,25 @@ async fn exchange(
         })
         .await
     };
-    if outcome != Outcome::Delivered {
-        stream.send_reset(Reason::CANCEL);
-    }
+    upload.whole = outcome == Outcome::Delivered;
     outcome
 }
 
-async fn write(stream: &mut SendStream<Bytes>, ticket: &Ticket, body: &BodyQueue) -> Result<(), Outcome> {
+/// The sending half of a stream; reset when dropped before all is well, so that nothing more of it waits.
+struct Upload {
+    stream: SendStream<Part>,
+    whole: bool,
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if !self.whole {
+            self.stream.send_reset(Reason::CANCEL);
+        }
+    }
+}
+
+async fn write(stream: &mut SendStream<Part>, ticket: &Ticket, body: &Rc<BodyQueue>) -> Result<(), Outcome> {
     loop {
         let next = poll_fn(|cx| match body.poll_next(cx) {
             Poll::Pending => stream.poll_reset(cx).map(|_| Err(Outcome::Failed(FailReason::Reset))),
@@ -280,7 +362,7 @@ async fn write(stream: &mut SendStream<Bytes>, ticket: &Ticket, body: &BodyQueue
         .await?;
         match next {
             Next::Cut(reason) => return Err(Outcome::Shed(reason)),
-            Next::Ended => return stream.send_data(Bytes::new(), true).map_err(|error| failed(&error)),
+            Next::Ended => return stream.send_data(Part::last(), true).map_err(|error| failed(&error)),
             Next::Item(Item::Trailers(trailers)) => {
                 return stream.send_trailers(*trailers).map_err(|error| failed(&error));
             }
@@ -288,10 +370,9 @@ async fn write(stream: &mut SendStream<Bytes>, ticket: &Ticket, body: &BodyQueue
                 while !data.is_empty() {
                     stream.reserve_capacity(data.len());
                     let room = poll_fn(|cx| poll_room(stream, body, cx)).await?;
-                    let part = data.split_to(room.min(data.len()));
-                    let len = part.len();
+                    let len = room.min(data.len());
+                    let part = Part::of(body, data.split_to(len));
                     stream.send_data(part, false).map_err(|error| failed(&error))?;
-                    body.written(len);
                     ticket.sent(len);
                 }
             }
@@ -300,7 +381,7 @@ async fn write(stream: &mut SendStream<Bytes>, ticket: &Ticket, body: &BodyQueue
 }
 
 /// Waits for the mirror's windows, and hears meanwhile when the copy is cut.
-fn poll_room(stream: &mut SendStream<Bytes>, body: &BodyQueue, cx: &mut Context<'_>) -> Poll<Result<usize, Outcome>> {
+fn poll_room(stream: &mut SendStream<Part>, body: &BodyQueue, cx: &mut Context<'_>) -> Poll<Result<usize, Outcome>> {
     if let Some(reason) = body.is_cut() {
         return Poll::Ready(Err(Outcome::Shed(reason)));
     }

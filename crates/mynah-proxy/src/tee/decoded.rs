@@ -7,7 +7,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use mynah_core::{FailReason, FieldAction, NotCopied, Outcome, ShedReason};
 
 use super::{Tee, admit, never_copied};
-use crate::access_log::{GeneratedId, Logged};
 use crate::exchange::http1::encode_request;
 use crate::lane::queue::BodyQueue;
 use crate::lane::{DecodedCopy, Ticket, WireCopy};
@@ -30,7 +29,7 @@ pub(crate) fn begin(
     let mut tee: Option<Tee> = None;
     for copy in &route.copies {
         for ticket in admit(worker, copy, view, never, view.http2) {
-            if let Some(queue) = send(worker, copy, ticket, Some(view.request), view.generated_id(), has_body) {
+            if let Some(queue) = send(worker, copy, ticket, Some(view.request), has_body) {
                 tee.get_or_insert_with(Tee::default).data.push(queue);
             }
         }
@@ -44,10 +43,9 @@ pub(super) fn send(
     copy: &CopyTo,
     ticket: Ticket,
     request: Option<&Request<()>>,
-    id: Option<&GeneratedId>,
     has_body: bool,
 ) -> Option<Rc<BodyQueue>> {
-    let Some(request) = request.and_then(|request| rewritten(copy, request, id)) else {
+    let Some(request) = request.and_then(|request| rewritten(copy, &ticket, request)) else {
         // A target that only HTTP/1 can say.
         ticket.finish(Outcome::Failed(FailReason::Internal));
         return None;
@@ -66,13 +64,12 @@ pub(super) fn send(
     let window = copy.lane.mirror().window.bytes() as usize;
     let queue = has_body.then(|| BodyQueue::new(worker.clone(), window));
     let body = queue.clone();
-    let held = Some(held);
     if http2 {
         copy.lane.send_http2(
             worker,
             DecodedCopy {
                 ticket,
-                held,
+                _held: held,
                 request,
                 body,
             },
@@ -84,7 +81,7 @@ pub(super) fn send(
             worker,
             WireCopy {
                 ticket,
-                held,
+                held: Some(held),
                 head,
                 body,
                 encode_chunked,
@@ -106,14 +103,16 @@ fn size(request: &Request<()>) -> usize {
 }
 
 /// The copy's head. None when what the rewrite makes of the target cannot be one.
-fn rewritten(copy: &CopyTo, request: &Request<()>, id: Option<&GeneratedId>) -> Option<Request<()>> {
+fn rewritten(copy: &CopyTo, ticket: &Ticket, request: &Request<()>) -> Option<Request<()>> {
     let rewrite = &copy.rewrite;
     let mut new = Request::new(());
     *new.method_mut() = request.method().clone();
     *new.version_mut() = request.version();
     *new.uri_mut() = rewritten_uri(copy, request)?;
     let mut headers = HeaderMap::with_capacity(request.headers().len() + rewrite.appended().len());
-    for (name, value) in request.headers() {
+    // Permission to send is asked of the application alone.
+    let fields = request.headers().iter().filter(|(name, _)| *name != header::EXPECT);
+    for (name, value) in fields {
         match rewrite.field(name.as_str().as_bytes(), value.as_bytes()) {
             FieldAction::Keep => {
                 headers.append(name.clone(), value.clone());
@@ -124,8 +123,7 @@ fn rewritten(copy: &CopyTo, request: &Request<()>, id: Option<&GeneratedId>) -> 
             }
         }
     }
-    let appended = rewrite.appended().iter().map(|(name, value)| (&**name, &**value));
-    for (name, value) in appended.chain(id.and_then(|id| id.on_copy(rewrite))) {
+    for (name, value) in rewrite.appended().iter().chain(ticket.own()) {
         headers.append(
             HeaderName::from_bytes(name.as_bytes()).ok()?,
             HeaderValue::from_bytes(value).ok()?,

@@ -45,7 +45,7 @@ fn idle(behaviour: Behaviour) {
                 ask(client, BODY).await;
             }
         }
-        assert_eq!(stage.connections(), count + BUSY);
+        assert_eq!(stage.totals().connections, count + BUSY);
     });
 }
 

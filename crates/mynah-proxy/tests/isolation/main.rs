@@ -8,9 +8,13 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod behaviours;
+mod bounds;
+mod breaker;
 mod grpc;
 mod http2;
 mod idle;
 mod keep_alive;
+mod marker;
+mod panics;
 mod stage;
 mod upload;

@@ -10,32 +10,31 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use mynah_core::Outcome;
-use mynah_proxy::{MirrorTotals, Stats};
-use mynah_testkit::app::{self, App};
+use mynah_proxy::{MirrorTotals, Stats, Totals};
+use mynah_testkit::app::{self, App, Seen};
 use mynah_testkit::client::Client;
 use mynah_testkit::clock::StandingClock;
-use mynah_testkit::ill::{Behaviour, IllMirror, ill_mirror};
+use mynah_testkit::ill::{Behaviour, ill_mirror};
 use tokio::runtime::Builder;
 use tokio::time::{Instant, timeout};
 
 use crate::behaviours::ends;
 
 /// Bounds that the load of a cell would pass if they did not hold.
-const BOUNDS: &str = "max_in_flight: 64, max_connections: 16, window: 4MiB, max_response: 64KiB";
-const MAX_IN_FLIGHT: u64 = 64;
-const MAX_CONNECTIONS: u64 = 16;
+pub(crate) const BOUNDS: &str = "max_in_flight: 64, max_connections: 16, window: 4MiB, max_response: 64KiB";
+pub(crate) const MAX_IN_FLIGHT: u64 = 64;
+pub(crate) const MAX_CONNECTIONS: u64 = 16;
 const MAX_HELD_BYTES: u64 = 6 * 1024 * 1024;
 /// Longer than any copy, and any request, may take.
 const LONG: Duration = Duration::from_secs(60);
 
-/// What a cell is played on.
+/// What is played on.
 pub(crate) struct Stage {
     /// Where clients connect.
     pub(crate) address: SocketAddr,
     pub(crate) clock: StandingClock,
     stats: Stats,
     application: App,
-    _mirror: IllMirror,
 }
 
 /// What is asked of production in a cell.
@@ -47,21 +46,50 @@ pub(crate) struct Load {
 
 /// Plays a cell. Its production part is over when every request has been answered.
 pub(crate) fn play(behaviour: Behaviour, load: &Load, production: impl AsyncFnOnce(&Stage)) {
+    let set = async || {
+        let mirror = ill_mirror(behaviour).await;
+        let config = format!("url: '{}', ratio: 150%, {BOUNDS}", mirror.url());
+        (mirror, config)
+    };
+    let totals = perform(set, MAX_HELD_BYTES, async |stage, _| {
+        let started = Instant::now();
+        // Passes only once the clock has given up standing still.
+        let served = timeout(LONG, production(stage)).await;
+        assert!(served.is_ok(), "production was never served");
+        assert!(
+            started.elapsed().is_zero() && !stage.clock.ran_out(),
+            "production was served only after {:?}",
+            started.elapsed()
+        );
+        stage.served(load);
+        stage.at_rest(behaviour, load).await;
+    });
+    let ill = &totals.mirrors[0];
+    assert_eq!((totals.connections, ill.connections, ill.in_flight), (0, 0, 0));
+}
+
+/// Puts a proxy between an application and a mirror, of which `set` tells the configuration, acts, and drains the proxy. The
+/// books at the end.
+pub(crate) fn perform<M>(
+    set: impl AsyncFnOnce() -> (M, String),
+    max_held_bytes: u64,
+    act: impl AsyncFnOnce(&Stage, &M),
+) -> Totals {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
         .build()
         .unwrap();
-    let (application, mirror) = runtime.block_on(async { (app::upstream().await, ill_mirror(behaviour).await) });
+    let (application, (mirror, config)) = runtime.block_on(async { (app::upstream().await, set().await) });
     let config = format!(
         "listeners: [127.0.0.1:0]\n\
          upstream: {}\n\
-         mirrors: {{ill: {{url: '{}', ratio: 150%, {BOUNDS}}}}}\n\
-         max_held_bytes: 6MiB\n\
+         mirrors: {{mirror: {{{config}}}}}\n\
+         max_held_bytes: {}KiB\n\
          admin: 127.0.0.1:0\n\
          workers: 1\n",
         application.url(),
-        mirror.url(),
+        max_held_bytes / 1024
     );
     let config = mynah_config::parse(&config, Path::new("isolation.yaml")).unwrap();
     let bound = mynah_proxy::build(config).unwrap();
@@ -75,49 +103,48 @@ pub(crate) fn play(behaviour: Behaviour, load: &Load, production: impl AsyncFnOn
                 clock: StandingClock::stop(),
                 stats: stats.clone(),
                 application,
-                _mirror: mirror,
             };
-            let started = Instant::now();
-            // Passes only once the clock has given up standing still.
-            let served = timeout(LONG, production(&stage)).await;
-            assert!(served.is_ok(), "production was never served");
-            assert!(
-                started.elapsed().is_zero() && !stage.clock.ran_out(),
-                "production was served only after {:?}",
-                started.elapsed()
-            );
-            stage.served(load);
-            stage.at_rest(behaviour, load).await;
+            act(&stage, &mirror).await;
             drop(stage);
             stop.drain();
         };
-        tokio::join!(watched(life, &stats), act);
+        tokio::join!(watched(life, &stats, max_held_bytes), act);
     });
-    let totals = stats.totals();
-    let ill = &totals.mirrors[0];
-    assert_eq!((totals.connections, ill.connections, ill.in_flight), (0, 0, 0));
+    stats.totals()
 }
 
 /// The worker, whose books are looked at after each of its turns.
-async fn watched(life: impl Future<Output = ()>, stats: &Stats) {
+async fn watched(life: impl Future<Output = ()>, stats: &Stats, max_held_bytes: u64) {
     let mut life = pin!(life);
     poll_fn(|cx| {
         let ended = life.as_mut().poll(cx);
         let totals = stats.totals();
-        let ill = &totals.mirrors[0];
-        assert!(totals.held_bytes <= MAX_HELD_BYTES, "{} bytes held", totals.held_bytes);
-        assert!(ill.in_flight <= MAX_IN_FLIGHT, "{} copies in flight", ill.in_flight);
-        assert!(ill.connections <= MAX_CONNECTIONS, "{} connections", ill.connections);
-        assert_eq!(ill.copies, ill.in_flight + ill.outcomes.iter().sum::<u64>());
+        let mirror = &totals.mirrors[0];
+        let (held, in_flight, connections) = (totals.held_bytes, mirror.in_flight, mirror.connections);
+        assert!(held <= max_held_bytes, "{held} bytes held");
+        assert!(in_flight <= MAX_IN_FLIGHT, "{in_flight} copies in flight");
+        assert!(connections <= MAX_CONNECTIONS, "{connections} connections");
+        assert_eq!(mirror.copies, in_flight + mirror.outcomes.iter().sum::<u64>());
         ended
     })
     .await;
 }
 
 impl Stage {
-    /// Client connections open.
-    pub(crate) fn connections(&self) -> u64 {
-        self.stats.totals().connections
+    /// The books now.
+    pub(crate) fn totals(&self) -> Totals {
+        self.stats.totals()
+    }
+
+    /// Waits, without time passing, until so many copies have ended.
+    pub(crate) async fn ended(&self, copies: u64) {
+        let ended = || self.totals().mirrors[0].outcomes.iter().sum::<u64>() >= copies;
+        assert!(self.clock.until(ended).await, "{:?}", ended_of(&self.totals()));
+    }
+
+    /// What production has received.
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.application.seen()
     }
 
     /// Every request had this body.
@@ -160,7 +187,11 @@ impl Stage {
     }
 }
 
-/// How often copies ended how.
+/// How often copies to the only mirror ended how.
+pub(crate) fn ended_of(totals: &Totals) -> Vec<(Outcome, u64)> {
+    ended(&totals.mirrors[0])
+}
+
 fn ended(mirror: &MirrorTotals) -> Vec<(Outcome, u64)> {
     let all = Outcome::all().zip(mirror.outcomes);
     all.filter(|(_, n)| *n > 0).collect()

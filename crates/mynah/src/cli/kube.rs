@@ -107,6 +107,10 @@ pub(crate) struct InjectArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) container: Option<String>,
 
+    /// With --takeover redirect: the application sees the client's address; gives Mynah's container NET_ADMIN
+    #[arg(long)]
+    pub(crate) preserve_source: bool,
+
     /// Mynah's image
     #[arg(long, env = "MYNAH_IMAGE", default_value = concat!("mynah:", env!("CARGO_PKG_VERSION")))]
     pub(crate) image: String,
@@ -156,6 +160,39 @@ pub(crate) struct EjectArgs {
     /// Manifests; `-` for standard input
     #[arg(long, short, value_name = "FILE", required = true)]
     pub(crate) filename: Option<PathBuf>,
+}
+
+pub(crate) const TAKEOVER_ABOUT: &str = "\
+Send a pod's inbound connections to Mynah, for an init container
+
+Writes rules of nftables into the network namespace that it runs in: connections from outside the pod
+for the application's port go to Mynah's, over IPv4 and IPv6. Connections from inside the pod, Mynah's
+own among them, are left alone. Doing it again replaces the rules. Needs the capability NET_ADMIN and
+user 0, both for this container alone.";
+
+/// `mynah takeover`
+#[derive(Debug, Args)]
+pub(crate) struct TakeoverArgs {
+    /// The application's port; again for more
+    #[arg(long, value_name = "PORT", required_unless_present = "undo", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Vec<u16>,
+
+    /// Mynah's port
+    #[arg(long, value_name = "PORT", required_unless_present = "undo", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) to: Option<u16>,
+
+    /// The application sees the client's address; the configuration needs `upstream.preserve_source`, and Mynah's container
+    /// NET_ADMIN
+    #[arg(long)]
+    pub(crate) preserve_source: bool,
+
+    /// Remove everything that an earlier call has written
+    #[arg(long, conflicts_with_all = ["port", "to", "preserve_source"])]
+    pub(crate) undo: bool,
+
+    /// Print the rules, and write nothing
+    #[arg(long, conflicts_with = "undo")]
+    pub(crate) dry_run: bool,
 }
 
 /// `mynah wait`

@@ -4,5 +4,7 @@
 mod endings;
 mod harness;
 mod lines;
+mod reload;
 mod secrets;
+mod trace;
 mod writing;

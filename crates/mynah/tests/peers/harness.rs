@@ -42,6 +42,29 @@ pub(crate) async fn patient_mynah(
     Mynah::run(&binary(), &args).await.unwrap()
 }
 
+/// A proxy from a file in `directory`, with what `log` says for `production` and for `mirror`.
+pub(crate) async fn logging_mynah(
+    directory: &Path,
+    upstream: SocketAddr,
+    mirror: SocketAddr,
+    log: impl Fn(&str) -> String,
+) -> Mynah {
+    let file = directory.join("mynah.yaml");
+    let config = format!(
+        "listeners: ['127.0.0.1:0']\n\
+         upstream: http://{upstream}\n\
+         mirrors: {{mirror: {{url: 'http://{mirror}', max_response: 128MiB, {}}}}}\n\
+         {}\n\
+         workers: 1\n\
+         admin: 127.0.0.1:0\n",
+        log("mirror"),
+        log("production"),
+    );
+    std::fs::write(&file, config).unwrap();
+    let args = ["--config".to_owned(), file.to_str().unwrap().to_owned()];
+    Mynah::run(&binary(), &args).await.unwrap()
+}
+
 /// A command of the peer's, with nothing to read.
 pub(crate) fn command(program: &str, args: &[&str]) -> Command {
     let mut command = Command::new(program);

@@ -4,7 +4,7 @@ use mynah_testkit::binary::Mynah;
 use mynah_testkit::raw::End;
 
 use crate::curl::{curl, self_signed};
-use crate::harness::{mynah, patient_mynah, settled_with_every_copy, settled_without_errors};
+use crate::harness::{logging_mynah, mynah, patient_mynah, settled_with_every_copy, settled_without_errors};
 use crate::server::Nginx;
 
 /// The logs of both, when both have logged so many requests, are the same; copies carry the marker, requests do not.
@@ -120,6 +120,68 @@ async fn an_nginx_that_ends_its_connections_loses_no_request_and_no_copy() {
 
     assert_eq!(settled_with_every_copy(&mynah).await.requests, 20);
     same_in_both_logs(&upstream, &mirror, 20).await;
+}
+
+/// A line of the format `combined`, and its time apart.
+fn timed(line: &str) -> (String, String) {
+    let (before, rest) = line.split_once('[').unwrap();
+    let (time, after) = rest.split_once(']').unwrap();
+    (format!("{before}[]{after}"), time.to_owned())
+}
+
+#[tokio::test]
+#[ignore = "needs nginx, curl, node, chromium: make peers"]
+async fn access_logs_are_line_for_line_those_of_nginx() {
+    let (upstream, mirror) = (Nginx::start(""), Nginx::start(""));
+    let directory = tempfile::tempdir().unwrap();
+    let log = |name: &str| format!("access_log: {{path: {name}.log, format: combined}}");
+    let mynah = logging_mynah(directory.path(), upstream.address(), mirror.address(), log).await;
+    let url = format!("http://{}", mynah.address());
+    let at = |path: &str| format!("{url}{path}");
+
+    let requests: [&[&str]; 9] = [
+        &[
+            &at("/small?a=b&c"),
+            "-A",
+            "an \"agent\" \\ of \u{e9}",
+            "-e",
+            "http://a/?b",
+        ],
+        &["-I", &at("/small")],
+        &[&at("/missing"), "-H", "User-Agent:"],
+        &["-r", "2-6", &at("/small")],
+        &["-H", "If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT", &at("/small")],
+        &["-d", "a body", &at("/discard/1")],
+        &["-X", "DELETE", &at("/discard/2")],
+        &[&at("/large")],
+        &["-A", "", "-H", "Referer;", &at("/%20%22?x=%0a")],
+    ];
+    for request in requests {
+        curl(&[request, &["-o", "/dev/null"]].concat()).await;
+    }
+    let read = |name: &str| {
+        let text = std::fs::read_to_string(directory.path().join(name)).unwrap_or_default();
+        text.lines().map(timed).collect::<Vec<_>>()
+    };
+    for (name, nginx) in [("production.log", &upstream), ("mirror.log", &mirror)] {
+        mynah
+            .until("logged", |metrics| {
+                metrics.sum("mynah_access_log_lines_total", &[]) == 18
+            })
+            .await
+            .unwrap();
+        let theirs: Vec<_> = nginx.combined(9).await.iter().map(|line| timed(line)).collect();
+        let ours = read(name);
+        for ((ours, our_time), (theirs, their_time)) in ours.iter().zip(&theirs) {
+            assert_eq!(ours, theirs, "{name}");
+            // The hour and later ones depend on nginx's time zone.
+            assert_eq!(
+                (our_time.len(), our_time.matches([':', '/', ' ', '+']).count()),
+                (their_time.len(), 7)
+            );
+        }
+        assert_eq!((ours.len(), theirs.len()), (9, 9));
+    }
 }
 
 /// Asks for the small file; the connection stays open.

@@ -85,6 +85,18 @@ impl Nginx {
         log.lines().map(str::to_owned).collect()
     }
 
+    /// Its lines of the format `combined`, once there are so many.
+    pub(crate) async fn combined(&self, count: usize) -> Vec<String> {
+        let read = || fs::read_to_string(self.directory.path().join("combined.log")).unwrap_or_default();
+        let wait = async {
+            while read().lines().count() < count {
+                sleep(LOOK).await;
+            }
+        };
+        let _ = timeout(PATIENCE, wait).await;
+        read().lines().map(str::to_owned).collect()
+    }
+
     /// Waits until it has logged so many requests, and returns them in an order of their own.
     pub(crate) async fn has_logged(&self, count: usize) -> Vec<String> {
         let wait = async {
@@ -118,6 +130,7 @@ fn run(directory: &TempDir, listener: TcpListener, settings: &str, http2: bool) 
         http {{
             log_format peers '"$request" $status $content_length "$http_host" "$http_peers_test" $http_mynah_copy';
             access_log {path}/access.log peers;
+            access_log {path}/combined.log combined;
             client_body_temp_path {path}/body;
             proxy_temp_path {path}/proxy;
             fastcgi_temp_path {path}/fastcgi;

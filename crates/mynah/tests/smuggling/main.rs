@@ -7,6 +7,7 @@
 
 mod bodies;
 mod harness;
+mod http2;
 mod odd;
 mod requests;
 mod responses;

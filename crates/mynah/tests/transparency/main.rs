@@ -10,9 +10,11 @@ mod bodies;
 mod differences;
 mod ends;
 mod harness;
+mod http2;
 mod interim;
 mod requests;
 mod responses;
+mod translation;
 mod tunnels;
 
 use mynah_testkit::raw::Script;
@@ -71,6 +73,18 @@ fn connections_end_as_they_would_without_mynah() {
 #[test]
 fn tunnels_pass_everything_both_ways() {
     check(tunnels::scripts(), Through::Mynah);
+}
+
+#[test]
+fn the_http2_scripts_hold_on_a_direct_connection() {
+    let scripts = http2::scripts();
+    assert!(scripts.len() >= 100, "{} scripts", scripts.len());
+    http2::check(scripts, Through::Nothing);
+}
+
+#[test]
+fn http2_streams_pass_as_they_would_without_mynah() {
+    http2::check(http2::scripts(), Through::Mynah);
 }
 
 #[test]

@@ -1,0 +1,6 @@
+//! What holds for any rules and any request.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod checks;
+mod properties;
