@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::access_log::{AccessLog, RequestId};
 pub(crate) use self::admin::Admin;
-pub(crate) use self::mirror::{HeaderEdits, Mirror};
+pub(crate) use self::mirror::{Adaptive, HeaderEdits, Mirror};
 pub(crate) use self::route::{HostPattern, Route, RouteCondition, ValueCondition};
 pub(crate) use self::upstream::Upstream;
 use crate::model::{Alpn, Connections, Credentials, Forwarded, Protocol, ProxyProtocolVersion};

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mynah_core::{ByteSize, LogField, LogFormat, Ratio, RouteMatch};
+use mynah_core::{AdaptiveSpec, ByteSize, LogField, LogFormat, Ratio, RouteMatch};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -258,6 +258,8 @@ pub struct Mirror {
     pub max_response: ByteSize,
     /// How long an unused connection is kept.
     pub idle_timeout: Duration,
+    /// Sends a share only while the mirror is failing or slowing.
+    pub adaptive: Option<AdaptiveSpec>,
     /// When a failing mirror is left alone.
     pub breaker: Breaker,
     /// How often the host name is resolved again.

@@ -255,6 +255,38 @@ fn every_kind_of_mistake_is_told() {
 }
 
 #[test]
+fn adaptive_is_a_word_or_a_mapping() {
+    let adaptive = |text: &str| {
+        let text = MINIMAL.replace("http://10.0.0.7", &format!("{{url: http://b, adaptive: {text}}}"));
+        let printed = crate::effective_text(&text, Path::new("test.yaml")).unwrap();
+        assert_eq!(read(&printed), read(&text));
+        read(&text).mirrors[0].adaptive
+    };
+    assert_eq!(adaptive("false"), None);
+    assert_eq!(adaptive("{floor: 2%, enabled: false}"), None);
+    let usual = adaptive("true").unwrap();
+    assert_eq!((usual.error_rate, usual.latency_factor, usual.floor), (0.05, 3.0, 0.01));
+    let given = adaptive("{latency: 200ms, error_rate: 0%}").unwrap();
+    assert_eq!(
+        (given.latency, given.error_rate),
+        (Some(Duration::from_millis(200)), 0.0)
+    );
+    for (text, expected) in [
+        (
+            "{floor: 0%}",
+            "adaptive.floor: 0% is not valid; expected 0.0001% to 100%",
+        ),
+        ("{lower: 95%}", "expected 0.0001% to 90%"),
+        ("{interval: 1ms}", "at least 10ms"),
+        ("{latency_factor: 1}", "a number of at least 1.1"),
+        ("maybe", "expected true or false"),
+    ] {
+        let text = MINIMAL.replace("http://10.0.0.7", &format!("{{url: http://b, adaptive: {text}}}"));
+        assert!(errors(&text)[0].contains(expected), "{:?}", errors(&text));
+    }
+}
+
+#[test]
 fn all_errors_are_told_at_once_and_in_order() {
     let text = "\
 listeners: []

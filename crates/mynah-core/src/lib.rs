@@ -1,10 +1,11 @@
 //! The pure domain of Mynah: deciding which requests are copied, how often, and what is changed on the copies.
 //!
 //! Nothing here does I/O, knows the time or a protocol: what is needed is passed in. The proxy calls it in the order
-//! [`matcher`](RouteMatch), sampler ([`Diffusion`], [`keyed_copies`]), [`CircuitBreaker`] and [`RateLimiter`],
+//! [`matcher`](RouteMatch), sampler ([`Diffusion`], [`keyed_copies`]), [`Adaptive`], [`CircuitBreaker`] and [`RateLimiter`],
 //! [`CopyRewrite`], [`Outcome`].
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
+mod adaptive;
 mod breaker;
 mod log_format;
 mod mask;
@@ -22,6 +23,7 @@ mod trace;
 /// the rules of the takeover match it.
 pub const UPSTREAM_MARK: u32 = 0x6d79_0002;
 
+pub use adaptive::{Adaptive, AdaptiveSpec};
 pub use breaker::{Admission, BreakerState, CircuitBreaker};
 pub use log_format::{JSON_FIELDS, LogField, LogFormat, LogFormatError, LogPart, is_constant};
 pub use mask::{CredentialPolicy, LogMask};

@@ -44,6 +44,8 @@ pub enum ShedReason {
     Descriptors,
     /// The original ended before it was whole.
     SourceAborted,
+    /// The mirror is failing or slowing, and is sent a share only.
+    Adaptive,
     /// Mynah is stopping.
     Shutdown,
 }
@@ -106,7 +108,7 @@ impl FailReason {
 
 impl ShedReason {
     /// All of them, in the order of their index.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Paused,
         Self::BreakerOpen,
         Self::InFlight,
@@ -116,6 +118,7 @@ impl ShedReason {
         Self::HeldBytes,
         Self::Descriptors,
         Self::SourceAborted,
+        Self::Adaptive,
         Self::Shutdown,
     ];
 
@@ -131,6 +134,7 @@ impl ShedReason {
             Self::HeldBytes => "held_bytes",
             Self::Descriptors => "descriptors",
             Self::SourceAborted => "source_aborted",
+            Self::Adaptive => "adaptive",
             Self::Shutdown => "shutdown",
         }
     }

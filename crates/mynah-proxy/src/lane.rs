@@ -8,6 +8,7 @@ mod admit;
 mod http1;
 mod http2;
 pub(crate) mod queue;
+mod share;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -24,6 +25,7 @@ use tokio::time::Instant;
 pub(crate) use self::admit::{OwnField, Ticket};
 pub(crate) use self::http2::agreed as agreed_on_http2;
 use self::queue::BodyQueue;
+pub(crate) use self::share::Share;
 use crate::access_log::WorkerLog;
 use crate::plan::MirrorPlan;
 use crate::stats::{MirrorStats, SharedRatio};
@@ -35,6 +37,8 @@ pub(crate) struct Lane {
     pub(crate) ratio: Arc<SharedRatio>,
     pub(crate) stats: Arc<MirrorStats>,
     pub(crate) diffusion: RefCell<Diffusion>,
+    /// Without it every copy is sent.
+    pub(crate) share: Option<Share>,
     breaker: RefCell<CircuitBreaker>,
     rate: RefCell<Option<RateLimiter>>,
     load: Rc<Load>,
@@ -125,16 +129,18 @@ impl Lane {
         // Workers start their error diffusion apart, so that few requests over many workers are not all copied.
         let phase = (worker as u64 * u64::from(mynah_core::Ratio::ONE.units()) / workers as u64) as u32;
         let diffusion = before.map_or_else(|| Diffusion::new(phase), |lane| lane.diffusion.borrow().clone());
-        let now = Instant::now().into_std();
+        let now = Instant::now();
+        let share_before = before.and_then(|lane| lane.share.as_ref());
         let lane = Rc::new(Self {
             ratio: plan.ratio.clone(),
             stats: plan.stats[worker].clone(),
             diffusion: RefCell::new(diffusion),
+            share: mirror.adaptive.map(|spec| Share::new(spec, now, share_before)),
             breaker: RefCell::new(CircuitBreaker::new(mirror.breaker.failures, mirror.breaker.open_for)),
             rate: RefCell::new(
                 mirror
                     .requests_per_second
-                    .map(|rps| RateLimiter::new(rps / workers as f64, now)),
+                    .map(|rps| RateLimiter::new(rps / workers as f64, now.into_std())),
             ),
             load: before.map(|lane| lane.load.clone()).unwrap_or_default(),
             max_in_flight: share(mirror.max_in_flight),
@@ -149,6 +155,7 @@ impl Lane {
             plan,
         });
         lane.show_breaker();
+        lane.show_share();
         lane
     }
 

@@ -171,7 +171,18 @@ fn copies(mirrors: &[MirrorTotals], page: &mut Page<'_, '_>) -> fmt::Result {
         "From the hand-over of a copy to the end of the mirror's response, of delivered copies",
         mirrors.iter().map(|m| ([("mirror", m.name.as_str())], &m.latency)),
     )?;
-    page.ratio(mirrors)?;
+    page.ratio(
+        mirrors,
+        "mirror_ratio",
+        "Copies per matching request, 1 for 100 %",
+        |m| m.ratio,
+    )?;
+    page.ratio(
+        mirrors,
+        "mirror_effective_ratio",
+        "What is sent of the ratio: less while an adaptive mirror is failing or slowing",
+        |m| m.effective_ratio,
+    )?;
     page.gauge(
         "mirror_paused",
         "Whether copies are paused: 1, or 0",
@@ -254,13 +265,16 @@ impl Page<'_, '_> {
         Ok(())
     }
 
-    fn ratio(&mut self, mirrors: &[MirrorTotals]) -> fmt::Result {
-        let help = "Copies per matching request, 1 for 100 %";
-        let mut family = self
-            .0
-            .encode_descriptor("mirror_ratio", help, None, MetricType::Gauge)?;
-        for mirror in mirrors.iter().filter(|mirror| mirror.configured) {
-            let ratio = f64::from(mirror.ratio.units()) / f64::from(mynah_core::Ratio::ONE.units());
+    fn ratio(
+        &mut self,
+        mirrors: &[MirrorTotals],
+        name: &str,
+        help: &str,
+        value: fn(&MirrorTotals) -> mynah_core::Ratio,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for mirror in mirrors {
+            let ratio = f64::from(value(mirror).units()) / f64::from(mynah_core::Ratio::ONE.units());
             ConstGauge::new(ratio).encode(family.encode_family(&[("mirror", mirror.name.as_str())])?)?;
         }
         Ok(())

@@ -249,6 +249,8 @@ pub(crate) struct MirrorStats {
     pub(crate) in_flight: Gauge,
     pub(crate) connections: Gauge,
     pub(crate) latency: Latency,
+    /// What of the ratio is held back because the mirror is failing or slowing, in units of 0.0001 %.
+    pub(crate) held_back: AtomicU32,
     /// Closed, open or half open, as its discriminant.
     pub(crate) breaker: AtomicU32,
 }
@@ -469,6 +471,8 @@ pub struct MirrorTotals {
     pub configured_ratio: Ratio,
     /// Copies are shed until they are resumed.
     pub paused: bool,
+    /// What is sent of it: less than `ratio` while an adaptive mirror is failing or slowing.
+    pub effective_ratio: Ratio,
     /// Requests that could be copied to it.
     pub matched: u64,
     /// Copies made of them, however they ended.
@@ -550,6 +554,19 @@ impl ConfigStats {
 }
 
 impl MirrorEntry {
+    /// The ratio without what is held back, the mean over all workers.
+    fn effective_ratio(&self) -> Ratio {
+        let one = u64::from(Ratio::ONE.units());
+        let shares = self
+            .workers
+            .iter()
+            .map(|w| one - u64::from(w.held_back.load(Relaxed)).min(one));
+        let whole = one * self.workers.len().max(1) as u64;
+        let ratio = self.ratio.get();
+        let units = u64::from(ratio.units()) * shares.sum::<u64>() / whole;
+        Ratio::from_units(units as u32).unwrap_or(ratio)
+    }
+
     fn totals(&self) -> MirrorTotals {
         let mut t = MirrorTotals {
             name: self.name.clone(),
@@ -561,6 +578,11 @@ impl MirrorEntry {
                 Ratio::ZERO
             },
             paused: self.configured && self.ratio.is_paused(),
+            effective_ratio: if self.configured {
+                self.effective_ratio()
+            } else {
+                Ratio::ZERO
+            },
             matched: 0,
             copies: 0,
             not_copied: [0; NotCopied::COUNT],

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use mynah_config::model::{SampleBy, Trace};
 use mynah_core::{
-    FieldAction, NotCopied, Outcome, RequestView, ShedReason, TRACE_LINK, TRACEPARENT, cookie, is_probe, keyed_copies,
-    new_trace,
+    FieldAction, NotCopied, Outcome, Ratio, RequestView, ShedReason, TRACE_LINK, TRACEPARENT, cookie, is_probe,
+    keyed_copies, new_trace,
 };
 use mynah_http1::edit::{Change, write_copy};
 use mynah_http1::{BodyDecoder, BodyError, BodySink, Framing};
@@ -152,8 +152,12 @@ pub(crate) fn admit<'r>(
             sample(lane, request)
         }
     };
+    let kept = match &lane.share {
+        None => copies,
+        Some(share) => share.keeps(copies, lane.ratio.get(), |ratio| by_key(lane, request, ratio)),
+    };
     let http2 = lane.speaks_http2(client_http2);
-    (0..copies).filter_map(move |_| {
+    (0..copies).filter_map(move |i| {
         let own = own_fields(worker, copy, request);
         let subject = || CopySubject {
             request,
@@ -161,7 +165,7 @@ pub(crate) fn admit<'r>(
             own: &own,
             http2,
         };
-        let ticket = lane.admit(worker, http2, subject)?;
+        let ticket = lane.admit(worker, http2, i < kept, subject)?;
         Some(ticket.with_own(own))
     })
 }
@@ -205,7 +209,12 @@ fn own_fields(worker: &Worker, copy: &CopyTo, request: &impl Logged) -> Vec<OwnF
 /// How many copies. Requests without the key that decides are counted out by error diffusion.
 fn sample(lane: &Lane, request: &impl RequestView) -> u32 {
     let ratio = lane.ratio.get();
-    let by_key = match lane.by() {
+    by_key(lane, request, ratio).unwrap_or_else(|| lane.diffusion.borrow_mut().next(ratio))
+}
+
+/// How many copies at this ratio, if the request has a key that decides.
+fn by_key(lane: &Lane, request: &impl RequestView, ratio: Ratio) -> Option<u32> {
+    match lane.by() {
         SampleBy::Request => None,
         SampleBy::Header(name) => request.header(name).next().map(|value| keyed_copies(value, ratio)),
         SampleBy::Cookie(name) => cookie(request.header("cookie"), name).map(|value| keyed_copies(value, ratio)),
@@ -213,8 +222,7 @@ fn sample(lane: &Lane, request: &impl RequestView) -> u32 {
             std::net::IpAddr::V4(ip) => keyed_copies(&ip.octets(), ratio),
             std::net::IpAddr::V6(ip) => keyed_copies(&ip.octets(), ratio),
         }),
-    };
-    by_key.unwrap_or_else(|| lane.diffusion.borrow_mut().next(ratio))
+    }
 }
 
 /// Starts the copies of an HTTP/1 request. What is returned wants the body; `behind` is what has arrived of it.

@@ -88,13 +88,19 @@ fn table(status: &Value) -> String {
 fn row(mirror: &Value) -> [String; 11] {
     let sum = |key: &str| counts(&mirror[key]).map(|(_, n)| n).sum::<u64>().to_string();
     let (ratio, configured) = (text_of(&mirror["ratio"]), text_of(&mirror["configured_ratio"]));
+    let effective = text_of(&mirror["effective_ratio"]);
+    let sent = if effective == ratio {
+        String::new()
+    } else {
+        format!(", sends {effective}")
+    };
     [
         text_of(&mirror["name"]).to_owned(),
         text_of(&mirror["state"]).to_owned(),
         if ratio == configured {
-            ratio.to_owned()
+            ratio.to_owned() + &sent
         } else {
-            format!("{ratio} (configured {configured})")
+            format!("{ratio} (configured {configured}){sent}")
         },
         mirror["matched"].to_string(),
         mirror["copies"].to_string(),

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mynah_core::{ByteSize, Ratio};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
-use super::{AccessLog, ClientTls, Credentials, Protocol, same_protocol, short_for_url};
+use super::{AccessLog, ClientTls, Credentials, Protocol, SHORT, same_protocol, short_for_url};
 use crate::model::{Endpoint, HostPolicy, SampleBy, Trace};
 use crate::value::{FieldName, Text};
 
@@ -76,6 +76,9 @@ pub(crate) struct Mirror {
     /// How long an unused connection is kept.
     #[serde(default = "idle_timeout")]
     pub(crate) idle_timeout: Text<Duration>,
+    /// Sends a share of the copies only while the mirror is failing or slowing: `true`, or a mapping. Off unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) adaptive: Option<Adaptive>,
     /// When a failing mirror is left alone.
     #[serde(default)]
     pub(crate) breaker: Breaker,
@@ -103,6 +106,59 @@ pub(crate) struct HeaderEdits {
     pub(crate) add: BTreeMap<String, String>,
     /// Names of fields that are removed.
     pub(crate) remove: Vec<Text<FieldName>>,
+}
+
+/// Lowers the share of copies that is sent while the mirror is failing or slowing, down to a trickle, and raises it again as
+/// the mirror recovers. What is held back is shed. It starts with a tenth, and is at the whole within seconds when all is
+/// well. Each worker has a share of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(transform = short_for_enabled)]
+pub(crate) struct Adaptive {
+    /// Whether it is done.
+    pub(crate) enabled: bool,
+    /// How many copies may fail, or be answered with a status of 500 or more, `0%` to `100%`. Past it the share falls.
+    pub(crate) error_rate: Text<Ratio>,
+    /// How many times the latency that is usual for this mirror is too slow; at least 1.1. Past it the share falls. What is
+    /// usual is learnt while all is well.
+    #[schemars(range(min = 1.1))]
+    pub(crate) latency_factor: f64,
+    /// The mean latency that is too slow, instead of `latency_factor`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) latency: Option<Text<Duration>>,
+    /// The trickle: the share never falls below this part of the ratio, so that a recovery is noticed.
+    pub(crate) floor: Text<Ratio>,
+    /// How long is looked at before the share changes.
+    pub(crate) interval: Text<Duration>,
+    /// By how much of itself the share rises in an interval, beyond what the mirror is known to be able to answer; more, the
+    /// longer all is well.
+    pub(crate) raise: Text<Ratio>,
+    /// By how much of itself the share falls in an interval, at most; up to `90%`.
+    pub(crate) lower: Text<Ratio>,
+}
+
+impl Default for Adaptive {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            error_rate: percent(5),
+            latency_factor: 3.0,
+            latency: None,
+            floor: percent(1),
+            interval: Text(Duration::from_millis(250)),
+            raise: percent(5),
+            lower: percent(50),
+        }
+    }
+}
+
+fn percent(percent: u32) -> Text<Ratio> {
+    let units = Ratio::ONE.units() / 100 * percent;
+    Text(Ratio::from_units(units).unwrap_or(Ratio::ONE))
+}
+
+fn short_for_enabled(schema: &mut Schema) {
+    schema.insert(SHORT.to_owned(), "enabled".into());
 }
 
 /// A circuit breaker: leaves a mirror alone after failures in a row, and then tries one copy.

@@ -1,8 +1,9 @@
 //! Mirrors.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use mynah_core::{TRACE_LINK, TRACEPARENT, TRACESTATE};
+use mynah_core::{AdaptiveSpec, Ratio, TRACE_LINK, TRACEPARENT, TRACESTATE};
 
 use super::Check;
 use crate::file;
@@ -12,6 +13,9 @@ use crate::value::is_token;
 
 /// Longest name of a mirror.
 const NAME: usize = 63;
+
+/// Shortest interval of an adaptive mirror.
+const INTERVAL: Duration = Duration::from_millis(10);
 
 /// Fields that say how a message is framed, or that have a key of their own.
 const RESERVED: [(&str, &str); 10] = [
@@ -61,6 +65,11 @@ impl Check<'_> {
             timeout: self.positive(mirror.timeout.0, &path.key("timeout")),
             max_response: mirror.max_response.0,
             idle_timeout: self.positive(mirror.idle_timeout.0, &path.key("idle_timeout")),
+            adaptive: mirror
+                .adaptive
+                .as_ref()
+                .map(|adaptive| self.adaptive(adaptive, &path.key("adaptive")))
+                .filter(|_| mirror.adaptive.as_ref().is_some_and(|adaptive| adaptive.enabled)),
             breaker: Breaker {
                 failures: mirror.breaker.failures,
                 open_for: self.positive(mirror.breaker.open_for.0, &path.key("breaker").key("open_for")),
@@ -91,6 +100,44 @@ impl Check<'_> {
             }
         }
         mirror.trace
+    }
+
+    fn adaptive(&mut self, adaptive: &file::Adaptive, path: &Path) -> AdaptiveSpec {
+        let mut share = |key: &str, ratio: Ratio, least: u32, most: u32| {
+            if !(least..=most).contains(&ratio.units()) {
+                let bound = |units| Ratio::from_units(units).unwrap_or(Ratio::ONE);
+                let (least, most) = (bound(least), bound(most));
+                self.wrong(
+                    &path.key(key),
+                    format!("{ratio} is not valid; expected {least} to {most}"),
+                );
+            }
+            f64::from(ratio.units()) / f64::from(Ratio::ONE.units())
+        };
+        let one = Ratio::ONE.units();
+        let (error_rate, floor) = (
+            share("error_rate", adaptive.error_rate.0, 0, one),
+            share("floor", adaptive.floor.0, 1, one),
+        );
+        let (raise, lower) = (
+            share("raise", adaptive.raise.0, 1, one),
+            share("lower", adaptive.lower.0, 1, one / 10 * 9),
+        );
+        if adaptive.interval.0 < INTERVAL {
+            self.wrong(&path.key("interval"), "too short; expected a duration of at least 10ms");
+        }
+        AdaptiveSpec {
+            error_rate,
+            latency_factor: adaptive.latency_factor,
+            latency: adaptive
+                .latency
+                .as_ref()
+                .map(|latency| self.positive(latency.0, &path.key("latency"))),
+            floor,
+            interval: adaptive.interval.0,
+            raise,
+            lower,
+        }
     }
 
     /// Methods are case-sensitive, so a misspelt one would silently match nothing.

@@ -61,6 +61,8 @@ pub(super) struct Mirror {
     ratio: String,
     /// The same as in the configuration.
     configured_ratio: String,
+    /// What is sent of `ratio`: less while an adaptive mirror is failing or slowing.
+    effective_ratio: String,
     /// Copies are paused.
     paused: bool,
     /// The circuit breaker, the most open of all workers.
@@ -243,6 +245,7 @@ impl Mirror {
             },
             ratio: totals.ratio.to_string(),
             configured_ratio: totals.configured_ratio.to_string(),
+            effective_ratio: totals.effective_ratio.to_string(),
             paused: totals.paused,
             breaker: match totals.breaker {
                 BreakerState::Closed => Breaker::Closed,

@@ -1,6 +1,6 @@
 //! Admission: a copy is taken or shed, at once; and the ticket that makes sure it ends in exactly one outcome.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -12,16 +12,18 @@ use crate::access_log::{Draft, Subject};
 use crate::worker::Worker;
 
 impl Lane {
-    /// Takes a copy or says why it is shed; either way it is counted. Never waits.
+    /// Takes a copy or says why it is shed; either way it is counted. Never waits. One that is not `kept` is beyond the share
+    /// that the mirror is sent.
     /// The copy's line in the access log, if there is one, tells of `subject`.
     pub(crate) fn admit<S: Subject>(
         self: &Rc<Self>,
         worker: &Worker,
         http2: bool,
+        kept: bool,
         subject: impl FnOnce() -> S,
     ) -> Option<Ticket> {
         self.stats.copies.add(1);
-        let mut admitted = self.try_admit(worker, http2);
+        let mut admitted = self.try_admit(worker, http2, kept);
         if let Some(log) = &self.access_log {
             let started = admitted
                 .as_ref()
@@ -35,7 +37,7 @@ impl Lane {
         admitted.map_err(|reason| self.count(Outcome::Shed(reason))).ok()
     }
 
-    fn try_admit(self: &Rc<Self>, worker: &Worker, http2: bool) -> Result<Ticket, ShedReason> {
+    fn try_admit(self: &Rc<Self>, worker: &Worker, http2: bool, kept: bool) -> Result<Ticket, ShedReason> {
         if self.shut.get() {
             return Err(ShedReason::Shutdown);
         }
@@ -43,6 +45,14 @@ impl Lane {
             return Err(ShedReason::Paused);
         }
         let now = Instant::now();
+        // A breaker that is not closed decides by itself, and its probe may be any copy.
+        if !kept && self.breaker.borrow().state() == BreakerState::Closed {
+            if let Some(share) = &self.share {
+                share.held_back(now);
+                self.show_share();
+            }
+            return Err(ShedReason::Adaptive);
+        }
         let probe = match self.breaker.borrow_mut().admit(now.into_std()) {
             Admission::Yes => false,
             Admission::Probe => true,
@@ -57,12 +67,17 @@ impl Lane {
         self.show_breaker();
         self.load.in_flight.set(self.load.in_flight.get() + 1);
         self.stats.in_flight.add(1);
+        if let Some(share) = &self.share {
+            share.sent(now);
+            self.show_share();
+        }
         Ok(Ticket {
             lane: self.clone(),
             started: now,
             probe,
             http2,
             ended: false,
+            status: Cell::new(0),
             line: RefCell::default(),
             own: Vec::new(),
         })
@@ -117,6 +132,8 @@ pub(crate) struct Ticket {
     probe: bool,
     http2: bool,
     ended: bool,
+    /// Of the mirror's response; 0 before its head has come.
+    status: Cell<u16>,
     /// Its line in the mirror's access log.
     line: RefCell<Option<Draft>>,
     own: Vec<OwnField>,
@@ -148,6 +165,7 @@ impl Ticket {
 
     /// The head of the mirror's response has come.
     pub(crate) fn answered(&self, status: u16) {
+        self.status.set(status);
         if let Some(line) = &mut *self.line.borrow_mut() {
             line.answered(status);
         }
@@ -183,6 +201,10 @@ impl Ticket {
             }
         }
         lane.show_breaker();
+        if let Some(share) = &lane.share {
+            share.ended(outcome, self.status.get(), self.started, now);
+            lane.show_share();
+        }
         match outcome {
             Outcome::Delivered => lane.stats.latency.record(now - self.started),
             Outcome::Failed(reason) => {
