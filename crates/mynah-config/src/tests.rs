@@ -323,6 +323,15 @@ limits: {head: '${MYNAH_TEST_UNSET}'}
 }
 
 #[test]
+fn shared_connections_tell_of_no_single_client() {
+    let errors = errors("listeners: [':80']\nupstream: {url: 'http://a', connections: shared, proxy_protocol: v2}\n");
+    assert!(
+        matches!(&errors[..], [error] if error.contains("upstream.connections: 'shared' is not valid with 'proxy_protocol'")),
+        "{errors:?}"
+    );
+}
+
+#[test]
 fn what_cannot_be_yaml_has_a_place() {
     assert!(
         errors("listeners: [")[0].starts_with("test.yaml:"),

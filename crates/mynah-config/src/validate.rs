@@ -147,7 +147,7 @@ impl Check<'_> {
             tls: self.client_tls(upstream.tls.as_ref(), &url, path),
             proxy_protocol: upstream.proxy_protocol,
             forwarded: upstream.forwarded,
-            connections: upstream.connections,
+            connections: self.connections(upstream, path),
             preserve_source: upstream.preserve_source,
             connect_timeout: self.positive(upstream.connect_timeout.0, &path.key("connect_timeout")),
             response_timeout: upstream
@@ -156,6 +156,16 @@ impl Check<'_> {
                 .map(|timeout| self.positive(timeout.0, &path.key("response_timeout"))),
             url,
         }
+    }
+
+    fn connections(&mut self, upstream: &file::Upstream, path: &Path) -> Connections {
+        if upstream.connections == Connections::Shared && upstream.proxy_protocol.is_some() {
+            self.wrong(
+                &path.key("connections"),
+                "'shared' is not valid with 'proxy_protocol', which tells each connection's one client; expected 'own'",
+            );
+        }
+        upstream.connections
     }
 
     fn limits(&mut self, limits: &file::Limits, path: &Path) -> Limits {

@@ -1,6 +1,7 @@
 //! What is changed on the way to the application: nothing, unless configured.
 
 pub(crate) mod links;
+mod pool;
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};

@@ -29,7 +29,8 @@ pub(crate) struct Upstream {
     /// The field that tells it the client's address.
     #[serde(default = "forwarded")]
     pub(crate) forwarded: Forwarded,
-    /// Whether each client connection has an upstream connection of its own.
+    /// Whether each client connection has an upstream connection of its own, so that what the application does to it
+    /// happens to the client's, or each worker keeps some that all clients share, for an upstream that is far away.
     #[serde(default = "connections")]
     pub(crate) connections: Connections,
     /// Connects from the client's own address, so that the application sees it. For `mynah takeover --preserve-source`, whose

@@ -282,13 +282,55 @@ impl Relay {
         }
     }
 
-    /// Begins to connect to the current target.
+    /// Takes a connection to the current target that waits for a request, if they are shared, or begins to connect.
     fn connect(&mut self) {
+        if let Some(target) = &self.target
+            && target.is_shared()
+            && let Some(stream) = self.worker.shared_link(target).pool.take(&self.worker)
+        {
+            self.upstream = Upstream::Connecting(Box::pin(std::future::ready(Ok(stream))));
+            self.reused = true;
+            self.end_sent = false;
+        } else {
+            self.connect_anew();
+        }
+    }
+
+    fn connect_anew(&mut self) {
         if let Some(target) = &self.target {
             let connecting = connect_upstream_first(self.worker.clone(), target.clone(), self.peer, false);
             self.upstream = Upstream::Connecting(Box::pin(connecting));
             self.reused = false;
             self.end_sent = false;
+        }
+    }
+
+    fn shares_upstream(&self) -> bool {
+        self.target.as_ref().is_some_and(|target| target.is_shared())
+    }
+
+    /// Leaves a shared connection to whoever asks next, once nothing is under way on it.
+    fn leave_upstream(&mut self) {
+        let is_free = self.reused
+            && self.exchange.is_none()
+            && matches!(self.request, RequestState::Head)
+            && matches!(self.response, ResponseState::Head)
+            && self.unread.is_empty()
+            && self.partial.is_empty()
+            && self.to_upstream.is_empty()
+            && !self.client_ended
+            && self.closing == Closing::No;
+        if !is_free {
+            return;
+        }
+        match std::mem::replace(&mut self.upstream, Upstream::None) {
+            Upstream::Open(stream) => {
+                if let Some(target) = &self.target {
+                    self.worker.shared_link(target).pool.put(&self.worker, stream);
+                }
+                self.reused = false;
+            }
+            other => self.upstream = other,
         }
     }
 

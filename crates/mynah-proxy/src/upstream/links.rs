@@ -14,6 +14,7 @@ use http::{Request, Version};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use super::pool::Pool;
 use crate::connect::{ConnectError, connect_upstream_first};
 use crate::exchange::http1::{Awaited, Idle, Input, Keep, Output, send_request};
 use crate::exchange::{self, Call, Outcome, Pending, Ran, Reply, Sink, Source, Tally};
@@ -48,6 +49,8 @@ pub(crate) struct Link {
     /// How often that failed, and how at last.
     failed: Cell<(usize, ProductionError)>,
     idle: Rc<Idle>,
+    /// The same for what is relayed as bytes.
+    pub(crate) pool: Pool,
 }
 
 /// An HTTP/2 connection.
@@ -96,6 +99,7 @@ impl Link {
             connecting: Mutex::default(),
             failed: Cell::new((0, ProductionError::Connect)),
             idle: Rc::default(),
+            pool: Pool::default(),
         })
     }
 
@@ -368,7 +372,7 @@ impl Links {
 pub(crate) struct Descriptor(Rc<Worker>);
 
 impl Descriptor {
-    fn take(worker: &Rc<Worker>) -> Self {
+    pub(super) fn take(worker: &Rc<Worker>) -> Self {
         worker.add_descriptors(1);
         Self(worker.clone())
     }

@@ -14,6 +14,7 @@ mod http2;
 mod interim;
 mod requests;
 mod responses;
+mod shared;
 mod translation;
 mod tunnels;
 

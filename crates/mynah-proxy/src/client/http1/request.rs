@@ -193,7 +193,7 @@ impl Relay {
         self.worker.stats.resent.add(1);
         self.to_upstream.clear();
         self.to_upstream.push(Bytes::from(replay.bytes));
-        self.connect();
+        self.connect_anew();
         true
     }
 
@@ -315,7 +315,11 @@ impl Relay {
         if matches!(self.request, RequestState::Body { .. } | RequestState::Tunnel) {
             return;
         }
-        if alone && self.reused && self.pipelined.is_empty() && self.to_upstream.len() <= REPLAY_MAX {
+        if alone
+            && (self.reused || self.shares_upstream())
+            && self.pipelined.is_empty()
+            && self.to_upstream.len() <= REPLAY_MAX
+        {
             self.replay = Some(Replay {
                 bytes: self.to_upstream.concat(),
                 idempotent: exchange.idempotent,

@@ -29,6 +29,9 @@ impl Relay {
                 Ok(chunk) => {
                     self.replay = None;
                     self.pass_back(chunk);
+                    if self.shares_upstream() {
+                        self.leave_upstream();
+                    }
                 }
                 Err(error) => {
                     tracing::debug!(%error, "upstream connection broke");
