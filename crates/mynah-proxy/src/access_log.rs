@@ -9,6 +9,7 @@ mod draft;
 mod escape;
 mod id;
 mod sink;
+mod subject;
 mod template;
 mod worker_log;
 
@@ -21,8 +22,8 @@ use mynah_config::model::{AccessLog, Config, LogDestination};
 pub(crate) use self::draft::{CLIENT_GONE, Draft};
 pub(crate) use self::id::{GeneratedId, IdSource, RequestIds};
 use self::sink::Sink;
+pub(crate) use self::subject::{CopySubject, Logged, Subject};
 use self::template::Template;
-pub(crate) use self::template::{CopySubject, Logged, Subject};
 pub(crate) use self::worker_log::WorkerLog;
 use crate::stats::{LogStats, LogTotals};
 
@@ -104,3 +105,6 @@ impl AccessLogs {
         logs.stats.iter().map(|(mirror, stats)| stats.totals(mirror)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

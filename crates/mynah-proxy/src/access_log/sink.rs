@@ -227,3 +227,93 @@ fn open(destination: &LogDestination) -> io::Result<File> {
         LogDestination::File(path) => OpenOptions::new().append(true).create(true).open(path),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::path::Path;
+
+    fn batch(stats: &Arc<LogStats>, text: &str) -> Batch {
+        stats.waiting.fetch_add(text.len(), Relaxed);
+        Batch {
+            bytes: text.as_bytes().into(),
+            lines: text.lines().count() as u64,
+            stats: stats.clone(),
+            at: 0,
+        }
+    }
+
+    fn writer(path: &Path) -> Writer {
+        Writer {
+            destination: LogDestination::File(path.to_owned()),
+            file: None,
+            waiting: VecDeque::new(),
+            failed: None,
+        }
+    }
+
+    fn counts(stats: &LogStats) -> (u64, u64, usize) {
+        let LogStats {
+            lines,
+            dropped,
+            waiting,
+            ..
+        } = stats;
+        (lines.load(Relaxed), dropped.load(Relaxed), waiting.load(Relaxed))
+    }
+
+    #[test]
+    fn a_line_that_is_half_written_when_its_file_is_moved_away_does_not_go_on_in_the_next() {
+        for (written, old, new, counted) in [
+            (0, "", "one\ntwo\nthree\n", (3, 0, 0)),
+            (2, "on", "two\nthree\n", (2, 1, 0)),
+            (4, "one\n", "two\nthree\n", (3, 0, 0)),
+            (9, "one\ntwo\nt", "", (2, 1, 0)),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let (path, moved) = (folder.path().join("log"), folder.path().join("log.1"));
+            let stats = Arc::new(LogStats::default());
+            let mut writer = writer(&path);
+            let mut batch = batch(&stats, "one\ntwo\nthree\n");
+            fs::write(&moved, &batch.bytes[..written]).unwrap();
+            batch.at = written;
+            writer.waiting.push_back(batch);
+            writer.reopen();
+            assert_eq!(
+                (
+                    fs::read_to_string(&moved).unwrap().as_str(),
+                    fs::read_to_string(&path).unwrap().as_str()
+                ),
+                (old, new)
+            );
+            assert_eq!(counts(&stats), counted, "after {written} bytes");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_waits_and_what_never_can_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("missing/log");
+        let stats = Arc::new(LogStats::default());
+        let mut writer = writer(&path);
+        writer.waiting.push_back(batch(&stats, "one\ntwo\n"));
+        writer.write();
+        assert!(writer.failed.is_some());
+        assert_eq!((counts(&stats), stats.errors.load(Relaxed)), ((0, 0, 8), 1));
+        fs::create_dir(folder.path().join("missing")).unwrap();
+        writer.write();
+        assert!(writer.failed.is_none());
+        assert_eq!(counts(&stats), (2, 0, 0));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\n");
+
+        let mut cut = batch(&stats, "three\nfour\n");
+        cut.at = 8;
+        cut.give_up();
+        assert_eq!(
+            counts(&stats),
+            (3, 1, 0),
+            "the line that is half there is not counted as written"
+        );
+    }
+}

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::LogPlan;
 use super::draft::{Data, Draft};
 use super::escape::{Style, fraction, number};
-use super::template::{Nothing, Subject};
+use super::subject::{Nothing, Subject};
 use crate::worker::Peer;
 
 /// Bytes of lines that leave the worker at once.

@@ -112,7 +112,8 @@ async fn combined_is_as_nginx_has_it_and_never_names_the_user() {
 
 #[tokio::test]
 async fn json_has_what_concerns_nobody_and_what_is_named() {
-    let copies = application(&[OK]).await;
+    let mirror = app::mirror().await;
+    let copies = mirror.address();
     let logged = Setup {
         upstream: application(&[OK]).await,
         top: "access_log: {path: access.log, constants: {pod: '${POD_NAME}', node: '${NODE_NAME}'}}",
@@ -150,6 +151,7 @@ async fn json_has_what_concerns_nobody_and_what_is_named() {
             "reason": null, "request_id": null, "pod": "web-7", "node": "node-\"3\"",
         })
     );
+    assert_eq!(mirror.received(1).await[0].headers["x-pod"], "web-7");
     let mut line: Value = serde_json::from_str(&logged.line("m.log").await).unwrap();
     assert!(line["time_unix"].take().as_f64().unwrap() > 1.7e9);
     assert_eq!(
