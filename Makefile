@@ -8,10 +8,10 @@ FUZZ_VERSION := 0.13.1
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= http1_request http1_response configuration decision http1_connection http2_connection
 
-.PHONY: help test fmt fmt-check lint doc docs docs-check deny advisories peers monitoring fuzz demo bench
+.PHONY: help test fmt fmt-check lint doc docs docs-check deny advisories peers monitoring fuzz demo bench netns image image-check charts e2e
 
 help: ## lists the recipes
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 test: ## every test that needs nothing but a Rust toolchain and a C compiler
 	$(CARGO) test --workspace
@@ -62,3 +62,15 @@ demo: ## shows Mynah at work
 
 bench: ## measures Mynah beside nginx, Envoy and Traefik; installs them (Debian, as root); see bench/run for parts of it
 	bench/run
+
+image: ## the container image, as an OCI archive below target/image; TARGET for another architecture or C library
+	image/build $(TARGET)
+
+image-check: ## the image is the same when written twice, static, and small
+	image/check $(TARGET)
+
+charts: ## lints and renders the charts, and checks their READMEs; builds helm at first (Go)
+	charts/check
+
+e2e: ## tests on a real cluster: installs, builds, starts, tests, removes (Debian, as root); KUBERNETES=1.35 for the newer
+	e2e/run

@@ -1,0 +1,3 @@
+//! What the application in the pods and the tests around it share.
+
+pub mod ledger;
