@@ -273,7 +273,7 @@ impl Page<'_, '_> {
         value: fn(&MirrorTotals) -> mynah_core::Ratio,
     ) -> fmt::Result {
         let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        for mirror in mirrors {
+        for mirror in mirrors.iter().filter(|mirror| mirror.configured) {
             let ratio = f64::from(value(mirror).units()) / f64::from(mynah_core::Ratio::ONE.units());
             ConstGauge::new(ratio).encode(family.encode_family(&[("mirror", mirror.name.as_str())])?)?;
         }
