@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod bodies;
+mod connections;
 mod differences;
 mod ends;
 mod harness;
