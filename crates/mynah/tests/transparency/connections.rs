@@ -12,12 +12,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 use tokio::task::{JoinHandle, LocalSet};
+use tokio::time::timeout;
 
-use crate::harness::binary;
+use crate::harness::{PATIENCE, binary};
 
 fn run(test: impl Future<Output = ()>) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    LocalSet::new().block_on(&runtime, test);
+    let ended = LocalSet::new().block_on(&runtime, timeout(PATIENCE, test));
+    assert!(ended.is_ok(), "somebody waits for what never comes");
 }
 
 type Driving = JoinHandle<Result<(), h2::Error>>;

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use mynah_testkit::binary::Mynah;
 use mynah_testkit::raw::{Collector, Copy, Played, Relay, Request, Script, play, requests, show};
@@ -21,6 +22,9 @@ pub(crate) enum Through {
 pub(crate) fn binary() -> PathBuf {
     env::var_os("MYNAH_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_mynah").into(), PathBuf::from)
 }
+
+/// How long a test may take that waits for something.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How many scripts are under way at once.
 const AT_ONCE: usize = 8;

@@ -9,8 +9,9 @@ use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
+use tokio::time::timeout;
 
-use crate::harness::binary;
+use crate::harness::{PATIENCE, binary};
 use crate::responses::GET;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -55,7 +56,8 @@ impl Around {
 
 fn run(test: impl Future<Output = ()>) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    LocalSet::new().block_on(&runtime, test);
+    let ended = LocalSet::new().block_on(&runtime, timeout(PATIENCE, test));
+    assert!(ended.is_ok(), "somebody waits for what never comes");
 }
 
 /// One exchange; the client and the application have had `before` already.

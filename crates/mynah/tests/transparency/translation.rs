@@ -13,8 +13,9 @@ use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
+use tokio::time::timeout;
 
-use crate::harness::binary;
+use crate::harness::{PATIENCE, binary};
 
 /// Before an application on a free port that is spoken to in `protocol`, with a mirror that is spoken to in `mirror`.
 struct Around {
@@ -51,7 +52,8 @@ impl Around {
 
 fn run(test: impl Future<Output = ()>) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    LocalSet::new().block_on(&runtime, test);
+    let ended = LocalSet::new().block_on(&runtime, timeout(PATIENCE, test));
+    assert!(ended.is_ok(), "somebody waits for what never comes");
 }
 
 /// What an HTTP/2 client receives.
