@@ -18,7 +18,7 @@ use crate::harness::{PATIENCE, binary};
 
 fn run(test: impl Future<Output = ()>) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let ended = LocalSet::new().block_on(&runtime, timeout(PATIENCE, test));
+    let ended = LocalSet::new().block_on(&runtime, async { timeout(PATIENCE, test).await });
     assert!(ended.is_ok(), "somebody waits for what never comes");
 }
 
