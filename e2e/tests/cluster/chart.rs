@@ -1,12 +1,13 @@
 //! The life of a chart's release, by helm: installed, tested, upgraded, uninstalled.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 
 use crate::kit::namespace::name;
-use crate::kit::{Namespace, Release, TestEnvironment, eventually, example, on_the_cluster};
+use crate::kit::{Namespace, Release, TestEnvironment, eventually, example, on_the_cluster, told};
 
 /// The recipe without the folder of the node, which PodSecurity `restricted` does not admit.
 const RESTRICTED: [&str; 1] = ["logs.hostPath="];
@@ -38,6 +39,13 @@ fn the_recipe_is_installed_tested_upgraded_and_uninstalled_where_restricted_is_e
         crate::kit::application::all_answer(&load, &after).await;
         let tally = load.send(500).await.unharmed();
         test.has_exactly(copies + tally.from("entrance-mirror-")).await;
+
+        // The load balancer's chart, where no cloud is: a plain Service before the same test environment.
+        let chart = Path::new(&told("MYNAH_E2E_REPO")).join("charts/mynah-test-entrance");
+        let balancer = Release::of(chart, "balancer", &namespace);
+        balancer.install(&["selector.app=test", "targetPort=30081"]).await;
+        balancer.test().await;
+        balancer.uninstall().await;
 
         release.uninstall().await;
         eventually("nothing of it is left", async || {
