@@ -191,6 +191,11 @@ fn copies(mirrors: &[MirrorTotals], page: &mut Page<'_, '_>) -> fmt::Result {
             .filter(|m| m.configured)
             .map(|m| ([("mirror", m.name.as_str())], u64::from(m.paused))),
     )?;
+    page.counter(
+        "mirror_responses_cut",
+        "Responses of which no more was read past max_response; their copies are delivered",
+        each(|m| m.responses_cut),
+    )?;
     page.gauge(
         "breaker_state",
         "The circuit breaker: 0 closed, 1 half open, 2 open, the most open of all workers",

@@ -251,6 +251,8 @@ pub(crate) struct MirrorStats {
     pub(crate) latency: Latency,
     /// What of the ratio is held back because the mirror is failing or slowing, in units of 0.0001 %.
     pub(crate) held_back: AtomicU32,
+    /// Responses of which no more was read past the bound.
+    pub(crate) responses_cut: Counter,
     /// Closed, open or half open, as its discriminant.
     pub(crate) breaker: AtomicU32,
 }
@@ -487,6 +489,8 @@ pub struct MirrorTotals {
     pub connections: u64,
     /// From the hand-over to the end of the mirror's response, of delivered copies.
     pub latency: LatencyTotals,
+    /// Responses that were longer than what is read of one; their copies are delivered.
+    pub responses_cut: u64,
     /// The most open state that any worker's breaker is in.
     pub breaker: BreakerState,
 }
@@ -590,6 +594,7 @@ impl MirrorEntry {
             in_flight: 0,
             connections: 0,
             latency: LatencyTotals::default(),
+            responses_cut: 0,
             breaker: BreakerState::Closed,
         };
         for w in &self.workers {
@@ -606,6 +611,7 @@ impl MirrorEntry {
             t.connections += w.connections.get().max(0) as u64;
             t.copies += w.copies.get();
             t.matched += w.matched.get();
+            t.responses_cut += w.responses_cut.get();
             w.latency.add_to(&mut t.latency);
             t.breaker = match (t.breaker, w.breaker.load(Relaxed)) {
                 (_, 1) | (BreakerState::Open, _) => BreakerState::Open,

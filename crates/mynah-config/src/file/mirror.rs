@@ -57,7 +57,7 @@ pub(crate) struct Mirror {
     #[serde(default = "thousand")]
     #[schemars(range(min = 1))]
     pub(crate) max_in_flight: u32,
-    /// Connections, over all workers. Past it copies wait for one, within `timeout`.
+    /// Connections, over all workers. Past it copies that need one more are shed.
     #[serde(default = "thousand")]
     #[schemars(range(min = 1))]
     pub(crate) max_connections: u32,

@@ -178,6 +178,11 @@ impl Ticket {
         }
     }
 
+    /// Counts a response of which no more is read.
+    pub(crate) fn cut_response(&self) {
+        self.lane.stats.responses_cut.add(1);
+    }
+
     /// Counts how the copy ended.
     pub(crate) fn finish(mut self, outcome: Outcome) {
         self.end(outcome);

@@ -43,6 +43,9 @@ pub(super) async fn run(lane: Rc<Lane>, worker: Rc<Worker>, slot: ConnectionSlot
     drop(slot);
 }
 
+/// Bytes of a response that are read before others have a turn.
+const TURN: u64 = 256 * 1024;
+
 struct Connection {
     lane: Rc<Lane>,
     worker: Rc<Worker>,
@@ -319,7 +322,13 @@ impl Sending {
         stream: &mut Stream,
         max: u64,
     ) -> Poll<Result<(), Outcome>> {
+        let turn = self.discarded + TURN;
         while !matches!(self.response, Response::Ended { .. }) {
+            if self.discarded > turn {
+                // However much a mirror has to say, production has its turn.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             let bytes = match worker.poll_read(cx, stream) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(Outcome::Failed(FailReason::Reset))),
@@ -332,7 +341,8 @@ impl Sending {
             if self.read(&bytes, worker).is_none() {
                 return Poll::Ready(Err(Outcome::Failed(FailReason::BadResponse)));
             }
-            if self.discarded > max && matches!(self.response, Response::Body { .. }) {
+            if self.discarded > max && !matches!(self.response, Response::Ended { .. }) {
+                self.copy.ticket.cut_response();
                 self.response = Response::Ended { persistent: false };
             }
         }

@@ -421,6 +421,7 @@ async fn discard(link: &Link, ticket: &Ticket, response: ResponseFuture, max: u6
         ticket.received(len);
         if discarded > max {
             // Dropping the stream resets it.
+            ticket.cut_response();
             return Ok(());
         }
         let _ = body.flow_control().release_capacity(len);

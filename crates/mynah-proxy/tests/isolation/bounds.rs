@@ -71,6 +71,22 @@ fn copies_past_the_rate_are_shed() {
     });
 }
 
+#[test]
+fn of_a_response_without_end_no_more_is_read_than_may_be() {
+    let set = async || {
+        let mirror = ill_mirror(Behaviour::Endless).await;
+        let config = format!("url: '{}', {BOUNDS}", mirror.url());
+        (mirror, config)
+    };
+    let totals = perform(set, ENOUGH, async |stage, _| {
+        ask_often(stage, 3, client(stage.address).await.unwrap()).await;
+        ask_often(stage, 3, http2_client(stage.address).await.unwrap()).await;
+        stage.ended(6).await;
+    });
+    assert_eq!(ended_of(&totals), [(Outcome::Delivered, 6)]);
+    assert_eq!(totals.mirrors[0].responses_cut, 6);
+}
+
 /// A mirror that allows any number of bytes to be sent ahead, and reads none of them. It ends when dropped.
 struct Greedy {
     address: SocketAddr,
