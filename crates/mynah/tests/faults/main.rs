@@ -8,6 +8,7 @@
 mod client;
 mod descriptors;
 mod harness;
+mod http2;
 mod mirror;
 mod signals;
 mod upstream;
