@@ -210,7 +210,7 @@ impl Drop for Running {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
         let asked = Instant::now();
-        while asked.elapsed() < Duration::from_secs(3) {
+        while asked.elapsed() < Duration::from_secs(10) {
             if let Ok(Some(_)) = self.child.try_wait() {
                 return;
             }

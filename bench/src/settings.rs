@@ -32,7 +32,7 @@ impl Settings {
             duration: Duration::from_secs_f64(var("DURATION", 4.0)?),
             repeats: var("REPEATS", 5)?,
             rate: var("RATE", 5000)?,
-            only: var("ONLY", String::new())?.split(',').map(str::to_owned).collect(),
+            only: var("ONLY", String::new())?.split('|').map(str::to_owned).collect(),
             results: root.join("results"),
             cache: root.join(".cache"),
             mynah: PathBuf::from(var("MYNAH", "target/release/mynah".to_owned())?),

@@ -1,13 +1,14 @@
 //! The fields of a head: parsed into ranges over the bytes as they came, and what they say about the message.
 //!
-//! Their syntax is `httparse`'s; what they mean, and which of them two servers could read differently, is decided here.
+//! Their syntax is `httparse`'s, but for lines that are as lines usually are, which are read here in one go; what they mean,
+//! and which of them two servers could read differently, is decided here.
 
 use std::ops::Range;
 
-use crate::syntax::{decimal, is_host, members};
+use crate::syntax::{decimal, is_host, is_tchar, members, value_len};
 use crate::{HeadError, Limits, Version};
 
-/// Fields parsed without asking for memory.
+/// Fields for which `httparse` has room without asking for memory.
 const FEW: usize = 64;
 
 /// A field's place in its head. Empty of meaning without the bytes.
@@ -101,19 +102,23 @@ impl<'a> Fields<'a> {
         if u32::try_from(bytes.len()).is_err() {
             return Err(HeadError::HeadTooLong);
         }
-        list.clear();
-        let mut few = [httparse::EMPTY_HEADER; FEW];
-        match httparse::parse_headers(&bytes[start..], &mut few) {
-            Err(httparse::Error::TooManyHeaders) => {
-                let mut many = vec![httparse::EMPTY_HEADER; limits.fields];
-                let parsed = httparse::parse_headers(&bytes[start..], &mut many);
-                collect(bytes, start, parsed, list)
-            }
-            parsed => collect(bytes, start, parsed, list),
-        }?;
+        parse_any(bytes, start, list, limits)?;
         if list.len() > limits.fields {
             return Err(HeadError::TooManyFields);
         }
+        Self::of(bytes, start, list)
+    }
+
+    /// Parses what follows the start line up to the end of the head, if all of it is there and plain.
+    pub(crate) fn read(bytes: &'a [u8], start: usize, list: &'a mut Vec<Field>, limits: &Limits) -> Option<Self> {
+        let end = collect_plain(bytes.get(..limits.head.min(bytes.len()))?, start, list)?;
+        if list.len() > limits.fields || u32::try_from(end).is_err() {
+            return None;
+        }
+        Self::of(&bytes[..end], start, list).ok()
+    }
+
+    fn of(bytes: &'a [u8], start: usize, list: &'a [Field]) -> Result<Self, HeadError> {
         let mut fields = Self {
             bytes,
             list,
@@ -249,6 +254,58 @@ impl Field {
     }
 }
 
+/// Parses lines about which there is nothing to say: `name: value CRLF` each, then an empty one, behind which the head ends. At
+/// the first that is not like that, or not all there, it gives up, and `httparse` decides what it is. A name is looked at
+/// once and a value once, its end found on the way: here goes what time of a request is not the kernel's.
+fn collect_plain(bytes: &[u8], start: usize, list: &mut Vec<Field>) -> Option<usize> {
+    list.clear();
+    let mut at = start;
+    loop {
+        let line = bytes.get(at..)?;
+        if line.starts_with(b"\r\n") {
+            return Some(at + 2);
+        }
+        let name = line.iter().position(|b| !is_tchar(*b))?;
+        if name == 0 || line[name] != b':' {
+            return None;
+        }
+        let is_space = |b: &u8| matches!(b, b' ' | b'\t');
+        let mut value = name + 1 + line[name + 1..].iter().position(|b| !is_space(b))?;
+        let mut value_end = value + value_len(&line[value..])?;
+        let line_end = value_end + 2;
+        if line.get(value_end..line_end)? != b"\r\n" {
+            return None;
+        }
+        if value_end == value {
+            // An empty value stands behind the colon.
+            value = name + 1;
+            value_end = value;
+        }
+        value_end -= line[value..value_end].iter().rev().take_while(|b| is_space(b)).count();
+        list.push(Field {
+            name: (at as u32, (at + name) as u32),
+            value: ((at + value) as u32, (at + value_end) as u32),
+            end: (at + line_end) as u32,
+            id: FieldId::of(&line[..name]),
+        });
+        at += line_end;
+    }
+}
+
+/// Parses lines of any kind, or says what is wrong with them.
+fn parse_any(bytes: &[u8], start: usize, list: &mut Vec<Field>, limits: &Limits) -> Result<(), HeadError> {
+    list.clear();
+    let mut few = [httparse::EMPTY_HEADER; FEW];
+    match httparse::parse_headers(&bytes[start..], &mut few) {
+        Err(httparse::Error::TooManyHeaders) => {
+            let mut many = vec![httparse::EMPTY_HEADER; limits.fields];
+            let parsed = httparse::parse_headers(&bytes[start..], &mut many);
+            collect(bytes, start, parsed, list)
+        }
+        parsed => collect(bytes, start, parsed, list),
+    }
+}
+
 /// Turns what was parsed into places. Lines must end by CRLF, and the head where its bytes do.
 fn collect(
     bytes: &[u8],
@@ -309,5 +366,51 @@ fn refine(error: httparse::Error, fields: &[u8]) -> HeadError {
         _ if fields.windows(2).any(|w| w[0] == b'\r' && w[1] != b'\n') => HeadError::BareCarriageReturn,
         httparse::Error::HeaderName => HeadError::FieldName,
         _ => HeadError::FieldValue,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Fields, plain and odd, of which most are legal.
+    fn lines() -> impl Strategy<Value = Vec<u8>> {
+        let line = prop_oneof![
+            8 => "[a-zA-Z0-9!#$%&'*+.^_`|~-]{1,20}:[ \t]{0,2}[ -~\t]{0,40}[ \t]{0,2}\r\n",
+            1 => "[a-z :]{0,6}:[ -~\u{80}-\u{ff}]{0,20}(\r\n|\n|\r)",
+            1 => "(content-length|Host|CONNECTION|transfer-encoding): ?[a-z0-9]{0,9}\r\n",
+        ];
+        prop::collection::vec(line, 0..8).prop_map(|lines| (lines.concat() + "\r\n").into_bytes())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        #[test]
+        fn plain_lines_are_what_httparse_says_they_are(head in lines(), at: prop::sample::Index, byte: u8, change: bool) {
+            let mut head = head;
+            if change {
+                let at = at.index(head.len());
+                head[at] = byte;
+            }
+            let (mut plain, mut any) = (Vec::new(), Vec::new());
+            if let Some(end) = collect_plain(&head, 0, &mut plain) {
+                prop_assert_eq!(parse_any(&head[..end], 0, &mut any, &Limits::default()), Ok(()));
+                prop_assert_eq!(plain, any);
+            }
+        }
+    }
+
+    #[test]
+    fn usual_lines_are_plain() {
+        let head = b"Host: a\r\nAccept:\r\nX-Tab: a\tb \r\nX-Odd: caf\xc3\xa9\r\nX-Long-Value-Of-More-Than-A-Word: 0123456789\r\n\r\n";
+        let mut list = Vec::new();
+        assert_eq!(collect_plain(head, 0, &mut list), Some(head.len()));
+        let values: Vec<&[u8]> = list
+            .iter()
+            .map(|field| &head[field.value.0 as usize..field.value.1 as usize])
+            .collect();
+        assert_eq!(values, [b"a".as_slice(), b"", b"a\tb", b"caf\xc3\xa9", b"0123456789"]);
     }
 }

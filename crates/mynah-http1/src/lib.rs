@@ -115,3 +115,9 @@ fn line_end(bytes: &[u8]) -> Result<usize, HeadError> {
         Err(HeadError::BareCarriageReturn)
     }
 }
+
+/// Where a start line ends that is whole, has no control in it and is within the limits.
+fn plain_line_end(bytes: &[u8], limits: &Limits) -> Option<usize> {
+    let end = syntax::value_len(bytes)?;
+    (end <= limits.request_line && bytes[end..].starts_with(b"\r\n")).then_some(end)
+}

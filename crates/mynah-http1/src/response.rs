@@ -2,7 +2,7 @@
 
 use crate::fields::{ConnectionOptions, Field, Fields};
 use crate::syntax::{decimal, is_value};
-use crate::{Framing, HeadError, Limits, RequestKind, Version, line_end};
+use crate::{Framing, HeadError, Limits, RequestKind, Version, line_end, plain_line_end};
 
 /// A response's head.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +23,23 @@ impl<'a> ResponseHead<'a> {
         kind: RequestKind,
     ) -> Result<Self, HeadError> {
         let end = line_end(bytes)?;
-        let line = &bytes[..end];
+        let fields = |list| Fields::parse(bytes, end + 2, list, limits);
+        Self::of(&bytes[..end], kind, list, fields)
+    }
+
+    /// Parses a head that is whole and plain, at the start of `bytes`; see [`RequestHead::read`](crate::RequestHead::read).
+    pub fn read(bytes: &'a [u8], list: &'a mut Vec<Field>, limits: &Limits, kind: RequestKind) -> Option<Self> {
+        let end = plain_line_end(bytes, limits)?;
+        let fields = |list| Fields::read(bytes, end + 2, list, limits).ok_or(HeadError::FieldValue);
+        Self::of(&bytes[..end], kind, list, fields).ok()
+    }
+
+    fn of(
+        line: &'a [u8],
+        kind: RequestKind,
+        list: &'a mut Vec<Field>,
+        fields: impl FnOnce(&'a mut Vec<Field>) -> Result<Fields<'a>, HeadError>,
+    ) -> Result<Self, HeadError> {
         let version = Version::parse(line.get(..8).ok_or(HeadError::StartLine)?)?;
         let (digits, reason) = match &line[8..] {
             [b' ', a, b, c] => ([*a, *b, *c], &[][..]),
@@ -37,7 +53,7 @@ impl<'a> ResponseHead<'a> {
         if !is_value(reason) {
             return Err(HeadError::StartLine);
         }
-        let fields = Fields::parse(bytes, end + 2, list, limits)?;
+        let fields = fields(list)?;
         if version == Version::Http10 && fields.chunked {
             return Err(HeadError::TransferEncoding);
         }

@@ -23,6 +23,11 @@ impl HeadScanner {
         Self::default()
     }
 
+    /// Whether nothing was looked at yet.
+    pub fn is_new(&self) -> bool {
+        self.seen == 0
+    }
+
     /// The length of the head, if `buf`, which starts where the head does and never shrinks, has all of it.
     ///
     /// Line ends other than CRLF are an error as soon as they are there, and so is a head that passes a limit. Which error

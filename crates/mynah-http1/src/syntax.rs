@@ -48,6 +48,32 @@ pub(crate) fn is_value(bytes: &[u8]) -> bool {
     bytes.iter().all(|b| is_value_byte(*b))
 }
 
+/// How many bytes of a field's value stand at the start: those before the first control other than the tab. Nothing when
+/// all are of the value.
+pub(crate) fn value_len(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    let (words, _) = bytes.as_chunks::<8>();
+    for (i, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let below_space = word.wrapping_sub(ONES * 0x20) & !word;
+        let deleted = word ^ (ONES * 0x7f);
+        let deleted = deleted.wrapping_sub(ONES) & !deleted;
+        // The lowest bit that is set is right; a borrow can only make those above it wrong.
+        let controls = (below_space | deleted) & HIGH;
+        if controls != 0 {
+            let first = i * 8 + controls.trailing_zeros() as usize / 8;
+            return rest_of_value(bytes, first);
+        }
+    }
+    rest_of_value(bytes, words.len() * 8)
+}
+
+/// The same from `at` on, byte by byte.
+fn rest_of_value(bytes: &[u8], at: usize) -> Option<usize> {
+    bytes[at..].iter().position(|b| !is_value_byte(*b)).map(|len| at + len)
+}
+
 /// A target of whatever form: no spaces and no controls.
 pub(crate) fn is_target(bytes: &[u8]) -> bool {
     // Without an early exit, so that many bytes are looked at in one instruction.
@@ -99,4 +125,18 @@ pub(crate) fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
         .split(|b| *b == b',')
         .map(<[u8]>::trim_ascii)
         .filter(|member| !member.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_value_ends_at_the_first_byte_that_is_none_of_it(bytes in "[ -~\t]{0,40}", end: u8, more: Vec<u8>) {
+            let bytes = [bytes.as_bytes(), &[end], &more].concat();
+            prop_assert_eq!(value_len(&bytes), bytes.iter().position(|b| !is_value_byte(*b)));
+        }
+    }
 }

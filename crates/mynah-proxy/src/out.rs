@@ -84,7 +84,10 @@ impl Out {
                 Some(next) => self.front = next,
                 None => {
                     // The last slice is gone: keep no memory.
-                    *self = Self::default();
+                    self.front = Bytes::new();
+                    if self.rest.capacity() > 0 {
+                        self.rest = VecDeque::new();
+                    }
                     return;
                 }
             }

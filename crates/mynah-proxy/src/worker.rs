@@ -148,7 +148,8 @@ impl Worker {
         from: &mut (impl AsyncRead + Unpin),
     ) -> Poll<io::Result<Bytes>> {
         let mut buf = self.read.borrow_mut();
-        if buf.capacity() < READ_ROOM {
+        // When nothing refers to the block any more it is used from its start again, which is still in the processor's cache.
+        if !buf.try_reclaim(READ_BLOCK) && buf.capacity() < READ_ROOM {
             buf.reserve(READ_BLOCK);
         }
         match poll_read_buf(Pin::new(from), cx, &mut *buf) {

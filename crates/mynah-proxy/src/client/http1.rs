@@ -26,6 +26,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::LINGER;
 use crate::access_log::Draft;
+use crate::alarm::Alarm;
 use crate::connect::{ConnectError, connect_upstream_first};
 use crate::out::Out;
 use crate::snapshot::UpstreamTarget;
@@ -50,18 +51,20 @@ pub(crate) enum End {
 }
 
 /// Serves a client connection by HTTP/1 until it ends or turns out to need another protocol.
-pub(crate) async fn serve(worker: Rc<Worker>, client: Stream, peer: Peer) -> End {
-    let mut relay = Relay::new(worker, client, peer);
-    let over = poll_fn(|cx| relay.poll(cx)).await;
-    relay.end_lines();
-    match over {
-        Over::Close => End::Closed,
-        Over::Abort => {
-            relay.client.abort();
-            End::Closed
+pub(crate) fn serve(worker: Rc<Worker>, client: Stream, peer: Peer) -> impl Future<Output = End> {
+    let mut relay = Box::new(Relay::new(worker, client, peer));
+    async move {
+        let over = poll_fn(|cx| relay.poll(cx)).await;
+        relay.end_lines();
+        match over {
+            Over::Close => End::Closed,
+            Over::Abort => {
+                relay.client.abort();
+                End::Closed
+            }
+            Over::Http2(bytes) => End::Http2(relay.client, bytes),
+            Over::Translate(bytes) => End::Translate(relay.client, bytes),
         }
-        Over::Http2(bytes) => End::Http2(relay.client, bytes),
-        Over::Translate(bytes) => End::Translate(relay.client, bytes),
     }
 }
 
@@ -78,7 +81,9 @@ struct Relay {
     worker: Rc<Worker>,
     peer: Peer,
     client: Stream,
+    client_alarm: Alarm,
     upstream: Upstream,
+    upstream_alarm: Alarm,
     target: Option<Rc<UpstreamTarget>>,
     request: RequestState,
     /// Bytes of the client's that wait: part of a head, or all that came behind an upgrade.
@@ -189,6 +194,10 @@ enum Deadline {
     Close,
 }
 
+/// Bytes of what a connection needs while it is idle.
+#[cfg(test)]
+pub(crate) const RELAY: usize = size_of::<Relay>();
+
 impl Relay {
     fn new(worker: Rc<Worker>, client: Stream, peer: Peer) -> Self {
         let head_timeout = worker.snapshot().head_timeout;
@@ -196,7 +205,9 @@ impl Relay {
             worker,
             peer,
             client,
+            client_alarm: Alarm::default(),
             upstream: Upstream::None,
+            upstream_alarm: Alarm::default(),
             target: None,
             request: RequestState::Head,
             unread: Vec::new(),
@@ -443,7 +454,7 @@ impl Relay {
             self.set_deadline(LINGER, Deadline::Close);
         }
         loop {
-            match ready!(self.worker.poll_read(cx, &mut self.client)) {
+            match ready!(self.client_alarm.poll_read(&self.worker, cx, &mut self.client)) {
                 Ok(bytes) if !bytes.is_empty() => {}
                 _ => return Poll::Ready(Over::Close),
             }

@@ -13,6 +13,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::queue::{Item, Next};
 use super::{ConnectionSlot, Lane, Seat, WireCopy};
+use crate::alarm::Alarm;
 use crate::connect::connect_mirror;
 use crate::out::Out;
 use crate::stream::Stream;
@@ -50,6 +51,7 @@ struct Connection {
     lane: Rc<Lane>,
     worker: Rc<Worker>,
     stream: Stream,
+    alarm: Alarm,
     seat: Rc<Seat>,
     sending: Option<Sending>,
     /// When the copy, or the idle connection, is given up.
@@ -92,6 +94,7 @@ impl Connection {
             lane,
             worker,
             stream,
+            alarm: Alarm::default(),
             deadline,
         }
     }
@@ -116,7 +119,7 @@ impl Connection {
             match sending.poll(
                 cx,
                 &self.worker,
-                &mut self.stream,
+                (&mut self.stream, &mut self.alarm),
                 self.lane.mirror().max_response.bytes(),
             ) {
                 Poll::Pending => return self.poll_timer(cx),
@@ -164,7 +167,7 @@ impl Connection {
 
     /// Waits for a copy. Ready when the mirror closed the connection or spoke out of turn.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self.worker.poll_read(cx, &mut self.stream) {
+        match self.alarm.poll_read(&self.worker, cx, &mut self.stream) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(_) => {
                 self.leave();
@@ -219,12 +222,18 @@ impl Sending {
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, worker: &Worker, stream: &mut Stream, max: u64) -> Poll<(Outcome, After)> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        (stream, alarm): (&mut Stream, &mut Alarm),
+        max: u64,
+    ) -> Poll<(Outcome, After)> {
         let written = match self.poll_write(cx, stream) {
             Poll::Ready(Err(outcome @ Outcome::Shed(_))) => return Poll::Ready((outcome, After::Close)),
             Poll::Ready(Err(outcome)) => {
                 // The mirror may have answered before it closed.
-                return match self.poll_read(cx, worker, stream, max) {
+                return match self.poll_read(cx, worker, (stream, alarm), max) {
                     Poll::Ready(Ok(())) => Poll::Ready((Outcome::Delivered, After::Close)),
                     _ => Poll::Ready((outcome, After::Close)),
                 };
@@ -232,7 +241,7 @@ impl Sending {
             Poll::Ready(Ok(())) => true,
             Poll::Pending => false,
         };
-        match self.poll_read(cx, worker, stream, max) {
+        match self.poll_read(cx, worker, (stream, alarm), max) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(outcome)) => Poll::Ready((outcome, After::Close)),
             Poll::Ready(Ok(())) if !written => Poll::Pending,
@@ -319,7 +328,7 @@ impl Sending {
         &mut self,
         cx: &mut Context<'_>,
         worker: &Worker,
-        stream: &mut Stream,
+        (stream, alarm): (&mut Stream, &mut Alarm),
         max: u64,
     ) -> Poll<Result<(), Outcome>> {
         let turn = self.discarded + TURN;
@@ -329,7 +338,7 @@ impl Sending {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            let bytes = match worker.poll_read(cx, stream) {
+            let bytes = match alarm.poll_read(worker, cx, stream) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(Outcome::Failed(FailReason::Reset))),
                 Poll::Ready(Ok(bytes)) => bytes,
@@ -373,21 +382,37 @@ impl Sending {
                         whole = std::mem::take(partial);
                         &whole[..]
                     };
-                    let limits = &worker.snapshot().limits;
-                    let Some(len) = scanner.scan(head, limits).ok()? else {
-                        *partial = head.to_vec();
-                        return Some(());
-                    };
+                    let snapshot = worker.snapshot();
+                    let limits = &snapshot.limits;
                     let kind = if self.copy.is_head {
                         RequestKind::Head
                     } else {
                         RequestKind::Other
                     };
+                    let gist = |head: ResponseHead<'_>| {
+                        let len = head.bytes().len();
+                        (len, head.status(), head.is_interim(), head.body(), head.persistent())
+                    };
                     let mut fields = worker.take_fields();
-                    let parsed = ResponseHead::parse(&head[..len], &mut fields, limits, kind)
-                        .map(|head| (head.status(), head.is_interim(), head.body(), head.persistent()));
+                    let plain = scanner
+                        .is_new()
+                        .then(|| ResponseHead::read(head, &mut fields, limits, kind).map(gist));
+                    let parsed = match plain.flatten() {
+                        Some(parsed) => Some(parsed),
+                        None => match scanner.scan(head, limits) {
+                            Ok(Some(len)) => ResponseHead::parse(&head[..len], &mut fields, limits, kind)
+                                .ok()
+                                .map(gist),
+                            Ok(None) => {
+                                worker.return_fields(fields);
+                                *partial = head.to_vec();
+                                return Some(());
+                            }
+                            Err(_) => None,
+                        },
+                    };
                     worker.return_fields(fields);
-                    let (status, interim, framing, persistent) = parsed.ok()?;
+                    let (len, status, interim, framing, persistent) = parsed?;
                     if !interim {
                         self.copy.ticket.answered(status);
                     }

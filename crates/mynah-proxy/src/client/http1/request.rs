@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::{Closing, Deadline, Exchange, HALF_CLOSED, Over, Relay, Replay, RequestState, Until, Upstream};
 use crate::access_log::CLIENT_GONE;
+use crate::alarm::Alarm;
 use crate::route::Http1View;
 use crate::stats::ProductionError;
 use crate::tee;
@@ -55,6 +56,7 @@ impl Relay {
                 match ready!(connecting.as_mut().poll(cx)) {
                     Ok(stream) => {
                         self.upstream = Upstream::Open(stream);
+                        self.upstream_alarm = Alarm::default();
                         // The response side has not seen it yet, so nothing would wake it.
                         cx.waker().wake_by_ref();
                     }
@@ -91,7 +93,7 @@ impl Relay {
                     return Poll::Pending;
                 }
                 passed = true;
-                match ready!(self.worker.poll_read(cx, &mut self.client)) {
+                match ready!(self.client_alarm.poll_read(&self.worker, cx, &mut self.client)) {
                     Err(_) => Some(self.client_reset()),
                     Ok(chunk) if chunk.is_empty() => {
                         self.client_end();
@@ -227,26 +229,33 @@ impl Relay {
         let mut run = 0;
         while at < chunk.len() {
             match &mut self.request {
-                RequestState::Head => match self.find_head(&chunk, at) {
-                    Found::Blank(len) => {
-                        // Empty lines before a request are ignored (RFC 9112 §2.2), and not passed on.
-                        self.to_upstream.push(chunk.slice(run..at));
-                        at += len;
-                        run = at;
-                    }
-                    Found::Http2 => return Some(Over::Http2(chunk)),
-                    Found::Incomplete => {
-                        self.unread = chunk[at..].to_vec();
-                        if self.deadline.is_none() {
-                            self.set_deadline(self.worker.snapshot().head_timeout, Deadline::RequestHead);
-                        }
-                        break;
-                    }
-                    Found::Refused(status) => {
-                        self.refuse(status);
-                        break;
-                    }
-                    Found::Head(len) => match self.begin(&chunk, at, len) {
+                RequestState::Head => {
+                    let (len, begun) = match self.begin_plain(&chunk, at) {
+                        Some(begun) => begun,
+                        None => match self.find_head(&chunk, at) {
+                            Found::Head(len) => (len, self.begin(&chunk, at, len)),
+                            Found::Blank(len) => {
+                                // Empty lines before a request are ignored (RFC 9112 §2.2), and not passed on.
+                                self.to_upstream.push(chunk.slice(run..at));
+                                at += len;
+                                run = at;
+                                continue;
+                            }
+                            Found::Http2 => return Some(Over::Http2(chunk)),
+                            Found::Incomplete => {
+                                self.unread = chunk[at..].to_vec();
+                                if self.deadline.is_none() {
+                                    self.set_deadline(self.worker.snapshot().head_timeout, Deadline::RequestHead);
+                                }
+                                break;
+                            }
+                            Found::Refused(status) => {
+                                self.refuse(status);
+                                break;
+                            }
+                        },
+                    };
+                    match begun {
                         Begun::Unchanged => at += len,
                         Begun::Edited(head) => {
                             self.to_upstream.push(chunk.slice(run..at));
@@ -264,8 +273,8 @@ impl Relay {
                             break;
                         }
                         Begun::Translate => return Some(Over::Translate(chunk.slice(at..))),
-                    },
-                },
+                    }
+                }
                 RequestState::Body {
                     decoder,
                     tee,
@@ -372,6 +381,21 @@ impl Relay {
             Ok(None) => Found::Incomplete,
             Err(error) => Found::Refused(error.status()),
         }
+    }
+
+    /// The same as finding a head and beginning its request, for one that is whole and plain, with its length.
+    fn begin_plain(&mut self, chunk: &Bytes, at: usize) -> Option<(usize, Begun)> {
+        if !self.scanner.is_new() {
+            return None;
+        }
+        let worker = self.worker.clone();
+        let mut fields = worker.take_fields();
+        let begun = RequestHead::read(&chunk[at..], &mut fields, &worker.snapshot().limits).map(|head| {
+            let len = head.bytes().len();
+            (len, self.begin_parsed(&head, &chunk[at + len..]))
+        });
+        worker.return_fields(fields);
+        begun
     }
 
     /// Decides about the request whose head is at `at`, and starts its copies.

@@ -24,7 +24,7 @@ impl Relay {
             let (Upstream::Open(stream) | Upstream::Deaf(stream)) = &mut self.upstream else {
                 return Poll::Pending;
             };
-            match ready!(self.worker.poll_read(cx, stream)) {
+            match ready!(self.upstream_alarm.poll_read(&self.worker, cx, stream)) {
                 Ok(chunk) if chunk.is_empty() => self.upstream_end(),
                 Ok(chunk) => {
                     self.replay = None;
@@ -132,20 +132,24 @@ impl Relay {
                         self.close();
                         return;
                     }
-                    let found = self.response_scanner.scan(&chunk[at..], &self.worker.snapshot().limits);
-                    let len = match found {
-                        Ok(Some(len)) => len,
-                        Ok(None) => {
-                            self.partial = chunk[at..].to_vec();
-                            break;
-                        }
-                        Err(_) => {
-                            self.to_client.push(chunk.slice(run..at));
-                            return self.fail(ProductionError::BadResponse);
-                        }
+                    let (len, begun) = match self.begin_plain_response(&chunk[at..]) {
+                        Some(begun) => begun,
+                        None => match self.response_scanner.scan(&chunk[at..], &self.worker.snapshot().limits) {
+                            Ok(Some(len)) => {
+                                self.response_scanner = HeadScanner::new();
+                                (len, self.begin_response(&chunk[at..at + len]))
+                            }
+                            Ok(None) => {
+                                self.partial = chunk[at..].to_vec();
+                                break;
+                            }
+                            Err(_) => {
+                                self.to_client.push(chunk.slice(run..at));
+                                return self.fail(ProductionError::BadResponse);
+                            }
+                        },
                     };
-                    self.response_scanner = HeadScanner::new();
-                    match self.begin_response(&chunk[at..at + len]) {
+                    match begun {
                         Some(None) => {}
                         Some(Some(edited)) => {
                             self.to_client.push(chunk.slice(run..at));
@@ -179,6 +183,20 @@ impl Relay {
             }
         }
         self.to_client.push(chunk.slice(run..at));
+    }
+
+    /// The length of a head that is whole and plain, and what [`Self::begin_response`] makes of it.
+    fn begin_plain_response(&mut self, bytes: &[u8]) -> Option<(usize, Option<Option<Vec<u8>>>)> {
+        if !self.response_scanner.is_new() {
+            return None;
+        }
+        let worker = self.worker.clone();
+        let mut fields = worker.take_fields();
+        let kind = self.exchange?.kind;
+        let begun = ResponseHead::read(bytes, &mut fields, &worker.snapshot().limits, kind)
+            .map(|head| (head.bytes().len(), self.begin_response_parsed(&head)));
+        worker.return_fields(fields);
+        begun
     }
 
     /// None when the head is malformed; otherwise the head in place of the one that came, if it has to be another.
