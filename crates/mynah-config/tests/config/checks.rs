@@ -16,7 +16,8 @@ pub(crate) fn check_text(text: &str) -> bool {
     let config = match parse(text, name) {
         Ok(config) => config,
         Err(errors) => {
-            let lines = text.lines().count() as u64 + 1;
+            // A carriage return alone ends a line as well (YAML 1.2.2 §5.4).
+            let lines = text.replace("\r\n", "\n").split(['\n', '\r']).count() as u64;
             let mut count = 0;
             for error in errors.iter() {
                 count += 1;

@@ -110,6 +110,11 @@ routes:
 }
 
 #[test]
+fn an_error_behind_carriage_returns_is_on_the_line_that_they_start() {
+    assert!(!check_text("a\r\r\rb: \0\r\nc: *ref"));
+}
+
+#[test]
 fn the_whole_file_is_accepted() {
     assert!(check_text(WHOLE));
 }

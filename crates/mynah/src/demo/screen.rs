@@ -17,8 +17,9 @@ const CLEAR_BELOW: &str = "\x1b[J";
 /// Long lines are cut at the edge instead of wrapped, so that the number of lines stays known.
 const NO_WRAP: &str = "\x1b[?7l\x1b[?25l";
 const WRAP: &str = "\x1b[?7h\x1b[?25h";
-const HEADING: &str = "                         what production did           what became of the copies\n  \
-                       test application     asked errors      p50      p99    made  deliv. failed   shed\n";
+/// Every line fits into 80 columns.
+const HEADING: &str = "                    what production did            what became of the copies\n  \
+                       test application  asked errors      p50      p99   made deliv. failed   shed\n";
 
 /// Where everything is.
 #[derive(Debug, Clone, Copy)]
@@ -52,9 +53,10 @@ impl Screen {
         } = addresses;
         let mut text = format!(
             "\n  client ──▶ mynah ──▶ production application   http://{production}\n\
-             \x20               ╚═════▶ test application         http://{test}, {ratio} copied\n\n\
+             \x20               ╚═════▶ {:<25}http://{test}\n\n\
              \x20 Try meanwhile:   curl http://{proxy}/hello\n\
-             \x20                  curl http://{admin}/metrics\n\n"
+             \x20                  curl http://{admin}/metrics\n\n",
+            format!("test application ({ratio})"),
         );
         if redraws {
             text.push_str(NO_WRAP);
@@ -143,7 +145,7 @@ fn frame(scenes: &Scenes, current: Option<Scene>, totals: &Totals, received: u64
         let _ = writeln!(text, "  breaker  {breaker}");
         let _ = writeln!(
             text,
-            "  copies in flight {}, bytes held for them {}, received by the test application {received}",
+            "  in flight {}, bytes held {}, received by the test application {received}",
             mirror.in_flight, totals.held_bytes
         );
     }
@@ -152,7 +154,7 @@ fn frame(scenes: &Scenes, current: Option<Scene>, totals: &Totals, received: u64
 
 fn row(mark: &str, title: &str, tally: &Tally) -> String {
     format!(
-        "{mark} {title:<18} {:>7} {:>6} {:>8} {:>8} {:>7} {:>7} {:>6} {:>6}\n",
+        "{mark} {title:<16} {:>6} {:>6} {:>8} {:>8} {:>6} {:>6} {:>6} {:>6}\n",
         tally.asked,
         tally.errors,
         milliseconds(tally.latencies.quantile(0.5)),
@@ -191,4 +193,19 @@ fn summary(total: &Tally, totals: &Totals) -> String {
          production: {} requests, {} errors",
         total.matched, total.copies, total.asked, total.errors
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_fits_into_eighty_columns() {
+        let row = row(" ", "test application", &Tally::default());
+        for line in HEADING.lines().chain(row.lines()) {
+            assert!(line.chars().count() < 80, "{line}");
+        }
+        let columns = |line: &str| line.trim_end().chars().count();
+        assert_eq!(columns(&row), HEADING.lines().last().map_or(0, columns));
+    }
 }
