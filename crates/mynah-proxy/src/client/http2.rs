@@ -20,7 +20,7 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::linger;
 use super::wire::{Watch, Wire};
-use crate::exchange::http2::{Replying, several_lengths};
+use crate::exchange::http2::{Replying, unclear_length};
 use crate::exchange::{Outcome, Reply, Source, Tally};
 use crate::route::{DecodedView, HTTP2};
 use crate::snapshot::UpstreamTarget;
@@ -230,7 +230,7 @@ fn check(request: &Request<()>, limits: &Limits) -> Result<(), u16> {
     if headers.len() > limits.fields || size(request) > limits.head {
         return Err(431);
     }
-    if several_lengths(headers) || !one_host(request.uri(), headers) {
+    if unclear_length(headers) || !one_host(request.uri(), headers) {
         return Err(400);
     }
     Ok(())

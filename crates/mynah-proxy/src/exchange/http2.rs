@@ -85,16 +85,17 @@ pub(super) fn poll_answer(future: &mut ResponseFuture, cx: &mut Context<'_>) -> 
     }
     let (head, body) = ready!(Pin::new(future).poll(cx))?.into_parts();
     let response = Response::from_parts(head, ());
-    if several_lengths(response.headers()) {
+    if unclear_length(response.headers()) {
         return Poll::Ready(Err(Broken::Malformed));
     }
     let source = (!body.is_end_stream()).then_some(Source::Http2(body));
     Poll::Ready(Ok(Answer::Final(response, source)))
 }
 
-/// Whether a message says its length more than once.
-pub(crate) fn several_lengths(headers: &HeaderMap) -> bool {
-    headers.get_all(header::CONTENT_LENGTH).iter().nth(1).is_some()
+/// Whether a message says its length more than once, or with nothing, which `h2` takes for zero.
+pub(crate) fn unclear_length(headers: &HeaderMap) -> bool {
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    lengths.next().is_some_and(|length| length.is_empty()) || lengths.next().is_some()
 }
 
 /// A response to a client.

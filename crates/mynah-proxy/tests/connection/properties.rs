@@ -104,6 +104,13 @@ fn a_get_and_a_post_by_http2_reach_the_upstream() {
 }
 
 #[test]
+fn an_empty_length_by_http2_was_passed_on_in_http1() {
+    // A literal `content-length` (28 in the static table) with an empty value, and the end of the stream.
+    let head = [1, 0x05, 1, 3, 0x0f, 28 - 15, 0];
+    assert_eq!(check_http2(&DECODED, &frames(&head)), 0);
+}
+
+#[test]
 fn pipelined_requests_reach_the_upstream_however_they_are_cut() {
     let text = [PIECES[0], PIECES[2], PIECES[3], PIECES[4], PIECES[13]].concat();
     for cut in [0, 1, 7] {

@@ -219,6 +219,7 @@ fn hosts_and_lengths() -> Vec<Case> {
             ),
             Fate::Refused,
         ),
+        with_fate("an empty length", (b"content-length", b""), Fate::BadRequest),
         with("a length that is no number", (b"content-length", b"x")),
         with("a length with a sign", (b"content-length", b"+1")),
         with("a list of lengths", (b"content-length", b"1, 1")),
