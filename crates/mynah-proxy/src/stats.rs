@@ -377,6 +377,16 @@ impl LatencyTotals {
         self.buckets.iter().sum()
     }
 
+    /// How many durations were within each bound; all of them within the last, which is none.
+    pub(crate) fn within(&self) -> impl Iterator<Item = (Option<Duration>, u64)> {
+        let bounds = LATENCY_BUCKETS_US.iter().map(|us| Some(Duration::from_micros(*us)));
+        let counts = self.buckets.iter().scan(0, |seen, n| {
+            *seen += n;
+            Some(*seen)
+        });
+        bounds.chain([None]).zip(counts)
+    }
+
     /// Upper bound of the bucket in which the given share (0 to 1) of the durations is reached; none without durations.
     pub fn quantile(&self, share: f64) -> Option<Duration> {
         let rank = (self.count() as f64 * share).ceil().max(1.0) as u64;

@@ -107,6 +107,8 @@ pub(crate) enum Command {
     Schema(SchemaArgs),
     /// Show what a running Mynah does: production, and every mirror with its ratio, state and outcomes
     Status(StatusArgs),
+    /// Watch a running Mynah live in the terminal, with keys to change a ratio and to pause
+    Top(TopArgs),
     /// Set the ratio of a mirror of a running Mynah, until the next reload
     Ratio(RatioArgs),
     /// Stop copies at once, to one mirror or to all; production goes on
@@ -234,6 +236,14 @@ pub(crate) struct AdminArgs {
     /// File with the token that its `admin.token_file` has
     #[arg(long, value_name = "FILE", env = "MYNAH_TOKEN_FILE", hide_env_values = true)]
     pub(crate) token_file: Option<PathBuf>,
+}
+
+/// `mynah top`
+#[derive(Debug, Args)]
+pub(crate) struct TopArgs {
+    /// Which.
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
 }
 
 /// `mynah status`

@@ -24,6 +24,7 @@ mod run;
 mod schema;
 mod status;
 mod takeover;
+mod top;
 mod wait;
 
 use std::process::ExitCode;
@@ -48,6 +49,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Check(args) => check::check(&args),
         Command::Schema(args) => schema::schema(&args),
         Command::Status(args) => status::status(&args),
+        Command::Top(args) => top::top(&args),
         Command::Ratio(args) => ratio::ratio(&args),
         Command::Pause(args) => pause::pause(&args),
         Command::Resume(args) => resume::resume(&args),

@@ -122,6 +122,17 @@ struct Latency {
     p90_seconds: Option<f64>,
     /// The same of 99 %.
     p99_seconds: Option<f64>,
+    /// How many were within each bound, the largest last; what has grown between two calls tells of that time.
+    buckets: Vec<Bucket>,
+}
+
+/// Durations within a bound.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Bucket {
+    /// The bound in seconds; the last has none.
+    le_seconds: Option<f64>,
+    /// How many.
+    count: u64,
 }
 
 /// A ratio.
@@ -281,6 +292,13 @@ impl Latency {
             p50_seconds: bound(0.5),
             p90_seconds: bound(0.9),
             p99_seconds: bound(0.99),
+            buckets: totals
+                .within()
+                .map(|(bound, count)| Bucket {
+                    le_seconds: bound.map(|bound| bound.as_secs_f64()),
+                    count,
+                })
+                .collect(),
         }
     }
 }
