@@ -7,6 +7,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
 mod added;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 mod eject;
 pub mod inject;
 mod manifest;

@@ -122,10 +122,10 @@ pub(crate) enum Command {
     Drain(DrainArgs),
     /// Ask a running Mynah whether it is ready, for health checks in images without curl
     Probe(ProbeArgs),
-    /// Put Mynah in front of an application, in its Kubernetes manifests
+    /// Put Mynah in front of an application, in its Kubernetes manifests or in a cluster
     #[command(long_about = kube::INJECT_ABOUT, after_help = kube::INJECT_EXAMPLES)]
     Inject(Box<InjectArgs>),
-    /// Take Mynah out of Kubernetes manifests again
+    /// Take Mynah out of Kubernetes manifests or of a cluster again
     #[command(long_about = kube::EJECT_ABOUT)]
     Eject(EjectArgs),
     /// Send a pod's inbound connections to Mynah, for an init container

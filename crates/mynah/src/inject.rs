@@ -9,6 +9,7 @@ use mynah_kube::inject::{Mode, Options};
 use mynah_kube::{Amount, Error, inject as put_in};
 
 use crate::cli::kube::{InjectArgs, Sidecar};
+use crate::cluster;
 use crate::failure::Failure;
 use crate::output;
 
@@ -17,7 +18,9 @@ const MAX_INPUT: u64 = 64 * 1024 * 1024;
 
 /// Prints the manifests with Mynah to standard output, and what was decided to standard error.
 pub(crate) fn inject(args: InjectArgs) -> Result<(), Failure> {
-    let file = args.filename.clone().expect("required");
+    let Some(file) = args.filename.clone() else {
+        return cluster::inject(args);
+    };
     let text = read(&file)?;
     let injected = put_in(&text, &options(args)).map_err(refused)?;
     for note in &injected.notes {
@@ -31,7 +34,7 @@ pub(crate) fn inject(args: InjectArgs) -> Result<(), Failure> {
 pub(crate) fn options(args: InjectArgs) -> Options {
     Options {
         target: args.workload,
-        namespace: args.namespace,
+        namespace: args.cluster.namespace,
         mode: if args.beside { Mode::Beside } else { Mode::InPlace },
         takeover: args.takeover.map(Into::into),
         mirrors: args

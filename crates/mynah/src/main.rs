@@ -6,6 +6,8 @@
 mod admin_client;
 mod check;
 mod cli;
+#[cfg_attr(not(feature = "kubernetes"), path = "no_cluster.rs")]
+mod cluster;
 mod completions;
 mod demo;
 mod drain;

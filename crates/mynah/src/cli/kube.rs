@@ -11,7 +11,7 @@ use mynah_kube::inject::Takeover;
 use super::duration;
 
 pub(crate) const INJECT_ABOUT: &str = "\
-Put Mynah in front of an application, in its manifests
+Put Mynah in front of an application, in its manifests or in a cluster
 
 Finds the Service, the port, the container and the probes by itself, and says what it decided.
 Comments, order and everything else that need not change stay as they are; `mynah eject` takes it
@@ -26,11 +26,14 @@ Examples:
   In every pod, where the Service sends to a port by its name and the application is told nothing:
       mynah inject -f app.yaml --in-place --ratio 5% --mirror http://test.example.internal > out.yaml
 
+  A Deployment of the cluster: shows the diff and asks; if it does not get ready it is rolled back:
+      mynah inject deployment/shop -n prod --beside --share 10% --mirror http://10.0.0.7 --wait
+
   In a pipe:
       helm template shop | mynah inject -f - --in-place --mirror http://10.0.0.7 | kubectl apply -f -";
 
 pub(crate) const EJECT_ABOUT: &str = "\
-Take Mynah out of manifests again
+Take Mynah out of manifests or of a cluster again
 
 What `mynah inject` has added goes, what it has changed gets its old text back, and nothing else is
 touched: a file is as it was before, unless something else in it has changed meanwhile, which stays.";
@@ -43,13 +46,17 @@ pub(crate) struct InjectArgs {
     #[arg(value_name = "WORKLOAD")]
     pub(crate) workload: Option<Workload>,
 
-    /// Manifests (YAML or JSON, any number of documents); `-` for standard input
-    #[arg(long, short, value_name = "FILE", required = true)]
+    /// Manifests (YAML or JSON, any number of documents) instead of a cluster; `-` for standard input
+    #[arg(long, short, value_name = "FILE", required_unless_present = "workload")]
     pub(crate) filename: Option<PathBuf>,
 
-    /// Namespace of the workload
-    #[arg(long, short, value_name = "NAME")]
-    pub(crate) namespace: Option<String>,
+    /// Where the workload runs.
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+
+    /// What happens to the cluster.
+    #[command(flatten)]
+    pub(crate) apply: ApplyArgs,
 
     /// Mynah in pods of a second Deployment that the same Services select
     #[arg(long)]
@@ -157,9 +164,75 @@ pub(crate) struct EjectArgs {
     #[arg(value_name = "WORKLOAD")]
     pub(crate) workload: Option<Workload>,
 
-    /// Manifests; `-` for standard input
-    #[arg(long, short, value_name = "FILE", required = true)]
+    /// Manifests instead of a cluster; `-` for standard input
+    #[arg(long, short, value_name = "FILE", required_unless_present = "workload")]
     pub(crate) filename: Option<PathBuf>,
+
+    /// Where the workload runs.
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+
+    /// What happens to the cluster.
+    #[command(flatten)]
+    pub(crate) apply: ApplyArgs,
+}
+
+/// Which cluster, and where in it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Cluster")]
+pub(crate) struct ClusterArgs {
+    /// Namespace of the workload [default: the context's]
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
+
+    /// Context of the kubeconfig [default: the current one]
+    #[arg(long, value_name = "NAME", conflicts_with = "filename")]
+    pub(crate) context: Option<String>,
+
+    /// The kubeconfig [default: KUBECONFIG, else ~/.kube/config, else the pod's service account]
+    #[arg(long, value_name = "FILE", conflicts_with = "filename")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+}
+
+/// What happens to a cluster.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Cluster")]
+pub(crate) struct ApplyArgs {
+    /// Apply without asking
+    #[arg(long, short, conflicts_with = "filename")]
+    pub(crate) yes: bool,
+
+    /// Change nothing: `client` shows the diff, `server` has the API server check it as well
+    #[arg(long, value_enum, value_name = "WHERE", conflicts_with_all = ["filename", "wait"])]
+    pub(crate) dry_run: Option<DryRun>,
+
+    /// Print the objects as they would be, and change nothing
+    #[arg(long, short, value_enum, value_name = "FORMAT", conflicts_with_all = ["filename", "wait"])]
+    pub(crate) output: Option<OutputFormat>,
+
+    /// Wait until every pod is ready; if that takes too long, what was injected is rolled back
+    #[arg(long, conflicts_with = "filename")]
+    pub(crate) wait: bool,
+
+    /// How long to wait
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration, requires = "wait")]
+    pub(crate) timeout: Duration,
+}
+
+/// Where nothing is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DryRun {
+    /// Nothing is sent
+    Client,
+    /// The API server checks it and keeps nothing
+    Server,
+}
+
+/// How objects are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// YAML
+    Yaml,
 }
 
 pub(crate) const TAKEOVER_ABOUT: &str = "\
