@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::added::{self, Addition};
 use crate::eject;
 use crate::manifest::{self, ANNOTATION, Object, Workload};
-use crate::pod::{self, ADMIN_PORT, Arrangement, CONFIG_FILE};
+use crate::pod::{self, ADMIN_PORT, Arrangement, CONFIG_FILE, METRICS_PORT};
 use crate::refusal::{Error, Refusal};
 use crate::share::{self, Amount, Decision};
 use crate::site::{self, Site};
@@ -240,9 +240,9 @@ fn configuration(arrangement: &Arrangement, decision: &Decision, options: &Optio
             decision.ratio
         ));
     }
-    // The kubelet and Prometheus come from outside the pod.
+    // The kubelet and Prometheus come from outside the pod, and nobody else does.
     text.push_str(&format!(
-        "admin: 0.0.0.0:{ADMIN_PORT}\ndrain_timeout: {}s\n",
+        "admin:\n  address: 127.0.0.1:{ADMIN_PORT}\n  metrics: 0.0.0.0:{METRICS_PORT}\ndrain_timeout: {}s\n",
         arrangement.drain
     ));
     match mynah_config::parse(&text, std::path::Path::new(CONFIG_FILE)) {

@@ -16,8 +16,12 @@ const VOLUME: &str = "mynah-config";
 const CONFIG_FOLDER: &str = "/etc/mynah";
 /// The name of the configuration file, which is its key in the ConfigMap.
 pub(crate) const CONFIG_FILE: &str = "mynah.yaml";
-/// Metrics and health checks.
+/// The admin API and the dashboard, within the pod only.
 pub(crate) const ADMIN_PORT: u16 = 9470;
+/// Metrics and health checks, for the kubelet and Prometheus.
+pub(crate) const METRICS_PORT: u16 = 9471;
+/// Ports that Mynah needs beside that of the application.
+const RESERVED: [u16; 2] = [ADMIN_PORT, METRICS_PORT];
 /// The first port to try where Mynah needs one of its own.
 const OWN_PORT: u16 = 9480;
 /// A number that is not root's and nobody else's.
@@ -59,7 +63,7 @@ pub(crate) fn arrange(site: &Site<'_>, options: &Options) -> Result<Arrangement,
         }
     };
     let used = used_ports(object.pod());
-    let free = |from: u16| (from..=u16::MAX).find(|port| !used.contains(port) && *port != ADMIN_PORT);
+    let free = |from: u16| (from..=u16::MAX).find(|port| !used.contains(port) && !RESERVED.contains(port));
     let own = options.listen_port.or_else(|| free(OWN_PORT)).unwrap_or(OWN_PORT);
     let ports = match takeover {
         Takeover::Port => Ports {
@@ -103,10 +107,11 @@ fn refuse(site: &Site<'_>, options: &Options, takeover: Takeover, ports: Ports, 
             "eject it first; to change the ratio alone, use `mynah ratio` or change the ConfigMap",
         ));
     }
-    if used.contains(&ADMIN_PORT) || ports.application == ADMIN_PORT {
+    let taken = |port: &&u16| used.contains(port) || ports.application == **port;
+    if let Some(port) = RESERVED.iter().find(taken) {
         return Err(Refusal::new(
             object,
-            format!("port {ADMIN_PORT} is taken, which Mynah needs for metrics and health checks"),
+            format!("port {port} is taken, which Mynah needs for its admin address, metrics and health checks"),
             "give the application another port there",
         ));
     }
@@ -150,7 +155,7 @@ fn refuse(site: &Site<'_>, options: &Options, takeover: Takeover, ports: Ports, 
             ),
             "use --takeover port or redirect",
         )),
-        Takeover::Named | Takeover::Redirect if used.contains(&ports.mynah) || ports.mynah == ADMIN_PORT => {
+        Takeover::Named | Takeover::Redirect if used.contains(&ports.mynah) || RESERVED.contains(&ports.mynah) => {
             Err(Refusal::new(
                 object,
                 format!("port {} is taken already", ports.mynah),
@@ -305,9 +310,9 @@ fn container(site: &Site<'_>, arrangement: &Arrangement, options: &Options) -> V
         "image": options.image,
         "args": ["run", "--config", format!("{CONFIG_FOLDER}/{CONFIG_FILE}")],
         "env": [field("POD_NAME", "metadata.name"), field("POD_NAMESPACE", "metadata.namespace"), field("NODE_NAME", "spec.nodeName")],
-        "ports": [listen, {"name": "mynah-admin", "containerPort": ADMIN_PORT}],
-        "readinessProbe": {"httpGet": {"path": "/readyz", "port": ADMIN_PORT}, "periodSeconds": 5},
-        "livenessProbe": {"httpGet": {"path": "/healthz", "port": ADMIN_PORT}, "periodSeconds": 10, "failureThreshold": 6},
+        "ports": [listen, {"name": "mynah-metrics", "containerPort": METRICS_PORT}],
+        "readinessProbe": {"httpGet": {"path": "/readyz", "port": METRICS_PORT}, "periodSeconds": 5},
+        "livenessProbe": {"httpGet": {"path": "/healthz", "port": METRICS_PORT}, "periodSeconds": 10, "failureThreshold": 6},
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
         "securityContext": if options.preserve_source { net_admin() } else { restricted() },
         "volumeMounts": [{"name": VOLUME, "mountPath": CONFIG_FOLDER, "readOnly": true}],
@@ -316,7 +321,7 @@ fn container(site: &Site<'_>, arrangement: &Arrangement, options: &Options) -> V
         container["restartPolicy"] = json!("Always");
         // The application starts once Mynah accepts clients.
         container["startupProbe"] =
-            json!({"httpGet": {"path": "/readyz", "port": ADMIN_PORT}, "periodSeconds": 1, "failureThreshold": 60});
+            json!({"httpGet": {"path": "/readyz", "port": METRICS_PORT}, "periodSeconds": 1, "failureThreshold": 60});
     } else {
         // Clients still come while the endpoint is being taken away; a native sidecar outlives the application by itself.
         let wait = format!("{}s", arrangement.linger.max(1));

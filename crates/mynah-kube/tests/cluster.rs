@@ -275,7 +275,7 @@ async fn every_pod_is_asked_through_the_api_server() {
         {"metadata": {"name": "web-a"}, "spec": {"containers": [{"name": "web"}]}, "status": ready},
         {"metadata": {"name": "web-b"}, "spec": {"containers": [{"name": "web"}], "initContainers": [{"name": "mynah"}]}, "status": ready},
     ]});
-    let metrics = "/api/v1/namespaces/shop/pods/web-b:9470/proxy/metrics";
+    let metrics = "/api/v1/namespaces/shop/pods/web-b:9471/proxy/metrics";
     let (server, cluster) = Server::play([
         get(DEPLOYMENT, deployment()),
         get(PODS, pods),

@@ -88,7 +88,7 @@ impl ClusterError {
     }
 }
 
-/// The resource of a path, as a Role names it: `…/namespaces/shop/pods/web-1:9470/proxy/metrics` is `pods/proxy`.
+/// The resource of a path, as a Role names it: `…/namespaces/shop/pods/web-1:9471/proxy/metrics` is `pods/proxy`.
 fn resource(path: &str) -> String {
     let after = path.split_once("/namespaces/").map_or(path, |(_, rest)| rest);
     let mut parts = after.split('?').next().unwrap_or_default().split('/').skip(1);
@@ -124,7 +124,7 @@ mod tests {
             "deployments"
         );
         assert_eq!(
-            resource("/api/v1/namespaces/shop/pods/web-1:9470/proxy/metrics"),
+            resource("/api/v1/namespaces/shop/pods/web-1:9471/proxy/metrics"),
             "pods/proxy"
         );
         assert_eq!(resource("/api/v1/namespaces/shop/services"), "services");

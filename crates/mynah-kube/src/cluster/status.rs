@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::api::Cluster;
 use super::error::ClusterError;
 use crate::manifest::Workload;
-use crate::pod::{ADMIN_PORT, CONTAINER};
+use crate::pod::{CONTAINER, METRICS_PORT};
 
 /// The pods that a workload's Services send to, those of the workload beside among them.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,7 +61,7 @@ impl Cluster {
             let counts = match containers.any(|container| container["name"] == CONTAINER) {
                 false => None,
                 true => Some(
-                    self.ask_pod(&name, ADMIN_PORT, "/metrics")
+                    self.ask_pod(&name, METRICS_PORT, "/metrics")
                         .await
                         .map(|page| counts(&page))
                         .map_err(|error| error.to_string()),

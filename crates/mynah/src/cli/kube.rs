@@ -119,7 +119,7 @@ pub(crate) struct InjectArgs {
     pub(crate) preserve_source: bool,
 
     /// Mynah's image
-    #[arg(long, env = "MYNAH_IMAGE", default_value = concat!("mynah:", env!("CARGO_PKG_VERSION")))]
+    #[arg(long, env = "MYNAH_IMAGE", default_value = concat!("ghcr.io/mynah-mirror/mynah:", env!("CARGO_PKG_VERSION")))]
     pub(crate) image: String,
 
     /// Native sidecar (Kubernetes 1.29; with --takeover named 1.33) or plain container [default: native, but for named]
