@@ -4,7 +4,7 @@ WORKDIR /mynah
 COPY . .
 ENV RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/usr/local/cargo=/cargo"
 RUN target=$(rustc -vV | sed -n 's/^host: //p') \
-    && cargo build --locked --profile image --target "$target" -p mynah \
+    && cargo build --locked --profile image --no-default-features --target "$target" -p mynah \
     && cp "target/$target/image/mynah" /mynah.static
 
 FROM scratch

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use mynah_config::model::AdminAddress;
 use mynah_core::Ratio;
+use mynah_kube::Workload;
 
 use self::kube::{EjectArgs, InjectArgs, TakeoverArgs, WaitArgs};
 use crate::admin_client::Place;
@@ -75,6 +76,12 @@ It does so by itself when the file changes, and on SIGHUP. A configuration that 
 nothing; every error is printed, as by `mynah check`, and the exit code is 2. One that is valid
 replaces what was changed with `ratio` and `pause`, and says so.";
 
+const STATUS_ABOUT: &str = "\
+Show what a running Mynah does: production, and every mirror with its ratio, state and outcomes
+
+With a workload, such as deployment/shop, every pod of it is asked through the API server of its
+cluster, and the share of all requests that is copied is worked out.";
+
 const COMPLETIONS_ABOUT: &str = "\
 Print a completion script for a shell
 
@@ -106,6 +113,7 @@ pub(crate) enum Command {
     /// Print the JSON Schema of the configuration, for editors
     Schema(SchemaArgs),
     /// Show what a running Mynah does: production, and every mirror with its ratio, state and outcomes
+    #[command(long_about = STATUS_ABOUT)]
     Status(StatusArgs),
     /// Watch a running Mynah live in the terminal, with keys to change a ratio and to pause
     Top(TopArgs),
@@ -249,6 +257,9 @@ pub(crate) struct TopArgs {
 /// `mynah status`
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
+    /// Instead of one Mynah every pod of a workload: deployment/NAME, statefulset/NAME or daemonset/NAME
+    pub(crate) workload: Option<Workload>,
+
     /// Print everything as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -256,6 +267,10 @@ pub(crate) struct StatusArgs {
     /// Which.
     #[command(flatten)]
     pub(crate) admin: AdminArgs,
+
+    /// Where the workload runs.
+    #[command(flatten)]
+    pub(crate) cluster: kube::ClusterArgs,
 }
 
 /// `mynah ratio`

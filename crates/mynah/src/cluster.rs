@@ -1,4 +1,7 @@
-//! `mynah inject` and `mynah eject` on a cluster: show what would change, ask, apply, wait, roll back.
+//! `mynah inject` and `mynah eject` on a cluster: show what would change, ask, apply, wait, roll back; and `mynah status` of a
+//! workload.
+
+mod status;
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
@@ -7,6 +10,7 @@ use mynah_kube::Workload;
 use mynah_kube::cluster::{Change, Cluster, ClusterError};
 use tokio::runtime::Builder;
 
+use crate::cli::StatusArgs;
 use crate::cli::kube::{ApplyArgs, ClusterArgs, DryRun, EjectArgs, InjectArgs};
 use crate::failure::Failure;
 use crate::{inject, output};
@@ -48,6 +52,21 @@ pub(crate) fn eject(args: &EjectArgs) -> Result<(), Failure> {
             wait(&cluster, &workload, &args.apply).await?;
         }
         Ok(())
+    })
+}
+
+/// Shows what every pod of a workload has served and copied.
+pub(crate) fn status(args: &StatusArgs) -> Result<(), Failure> {
+    block_on(async {
+        let cluster = connect(&args.cluster).await?;
+        let workload = args.workload.as_ref().expect("given, or one Mynah is asked");
+        let status = cluster.status(workload).await.map_err(failure)?;
+        let text = if args.json {
+            format!("{}\n", serde_json::to_string_pretty(&status::json(&status))?)
+        } else {
+            status::table(&status)
+        };
+        Ok(output::print(&text)?)
     })
 }
 

@@ -7,10 +7,13 @@ use serde_json::Value;
 use crate::admin_client::AdminClient;
 use crate::cli::StatusArgs;
 use crate::failure::Failure;
-use crate::output;
+use crate::{cluster, output};
 
 /// Prints it.
 pub(crate) fn status(args: &StatusArgs) -> Result<(), Failure> {
+    if args.workload.is_some() {
+        return cluster::status(args);
+    }
     let status = AdminClient::new(&args.admin)?.get("/api/v1/status")?;
     let text = if args.json {
         format!("{}\n", serde_json::to_string_pretty(&status)?)
@@ -62,21 +65,7 @@ fn table(status: &Value) -> String {
     let mut rows = vec![head.map(str::to_owned)];
     rows.extend(mirrors.iter().map(row));
     text.push('\n');
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    for row in &rows {
-        let cells = row.iter().zip(&widths).enumerate().map(|(i, (cell, width))| {
-            // Words to the left, numbers to the right.
-            if i < 3 {
-                format!("{cell:<width$}")
-            } else {
-                format!("{cell:>width$}")
-            }
-        });
-        let line = cells.collect::<Vec<_>>().join("  ");
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
+    text.push_str(&output::table(&rows, 3));
     for mirror in mirrors {
         let name = text_of(&mirror["name"]);
         reasons(&mut text, &format!("{name} failed"), &mirror["failed"]);

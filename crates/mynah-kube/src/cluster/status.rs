@@ -106,7 +106,9 @@ impl Status {
 /// Reads the metrics of a Mynah.
 fn counts(page: &str) -> PodCounts {
     let mut counts = PodCounts::default();
-    let (mut requests, mut probes) = (0, 0);
+    let mut requests = 0;
+    // Every mirror counts the same probes.
+    let mut probes: BTreeMap<_, u64> = BTreeMap::new();
     for line in page.lines() {
         let Some((series, value)) = line.rsplit_once(' ') else {
             continue;
@@ -123,7 +125,9 @@ fn counts(page: &str) -> PodCounts {
         let mirror = label("mirror");
         match (name, mirror) {
             ("mynah_requests_total", _) => requests += value,
-            ("mynah_requests_not_copied_total", _) if label("reason").as_deref() == Some("probe") => probes += value,
+            ("mynah_requests_not_copied_total", _) if label("reason").as_deref() == Some("probe") => {
+                *probes.entry(label("mirror")).or_default() += value;
+            }
             ("mynah_copies_started_total", Some(mirror)) => counts.mirrors.entry(mirror).or_default().copies += value,
             ("mynah_copies_total", Some(mirror)) => {
                 let counts = counts.mirrors.entry(mirror).or_default();
@@ -137,7 +141,7 @@ fn counts(page: &str) -> PodCounts {
             _ => {}
         }
     }
-    counts.requests = requests.saturating_sub(probes);
+    counts.requests = requests.saturating_sub(probes.into_values().max().unwrap_or(0));
     counts
 }
 
@@ -146,7 +150,8 @@ mod tests {
     use super::*;
 
     const PAGE: &str = "# TYPE mynah_requests counter\nmynah_requests_total 110\n\
-        mynah_requests_not_copied_total{reason=\"probe\"} 10\nmynah_copies_started_total{mirror=\"m\"} 40\n\
+        mynah_requests_not_copied_total{mirror=\"m\",reason=\"probe\"} 10\n\
+        mynah_requests_not_copied_total{mirror=\"n\",reason=\"probe\"} 10\nmynah_copies_started_total{mirror=\"m\"} 40\n\
         mynah_copies_total{mirror=\"m\",outcome=\"delivered\",reason=\"\"} 38\n\
         mynah_copies_total{mirror=\"m\",outcome=\"shed\",reason=\"rate\"} 2\n# EOF\n";
 

@@ -47,7 +47,7 @@ pub(crate) struct InjectArgs {
     pub(crate) workload: Option<Workload>,
 
     /// Manifests (YAML or JSON, any number of documents) instead of a cluster; `-` for standard input
-    #[arg(long, short, value_name = "FILE", required_unless_present = "workload")]
+    #[arg(long, short, value_name = "FILE", required_unless_present = "workload", conflicts_with_all = ["context", "kubeconfig"])]
     pub(crate) filename: Option<PathBuf>,
 
     /// Where the workload runs.
@@ -165,7 +165,7 @@ pub(crate) struct EjectArgs {
     pub(crate) workload: Option<Workload>,
 
     /// Manifests instead of a cluster; `-` for standard input
-    #[arg(long, short, value_name = "FILE", required_unless_present = "workload")]
+    #[arg(long, short, value_name = "FILE", required_unless_present = "workload", conflicts_with_all = ["context", "kubeconfig"])]
     pub(crate) filename: Option<PathBuf>,
 
     /// Where the workload runs.
@@ -186,11 +186,11 @@ pub(crate) struct ClusterArgs {
     pub(crate) namespace: Option<String>,
 
     /// Context of the kubeconfig [default: the current one]
-    #[arg(long, value_name = "NAME", conflicts_with = "filename")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) context: Option<String>,
 
     /// The kubeconfig [default: KUBECONFIG, else ~/.kube/config, else the pod's service account]
-    #[arg(long, value_name = "FILE", conflicts_with = "filename")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
 }
 
