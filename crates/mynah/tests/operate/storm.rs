@@ -11,6 +11,8 @@ use crate::harness::{Operated, before, mirrored, reloads};
 
 /// Reloads before the first look at what is in use, and after it.
 const ROUNDS: [usize; 2] = [20, 100];
+/// Descriptors and threads that may come and go; far fewer than there are reloads.
+const FEW: usize = 4;
 /// Memory that may come and go with the allocator's moods.
 const MEMORY: u64 = 8 << 20;
 
@@ -57,8 +59,9 @@ async fn a_storm_of_reloads_leaks_nothing_and_fails_no_request() {
         let Some(before) = use_before.replace(now.clone()) else {
             continue;
         };
+        // The runtime keeps a few threads for reading files, and lets them go when they are idle.
         assert!(
-            now.descriptors <= before.descriptors + 4 && now.threads == before.threads,
+            now.descriptors <= before.descriptors + FEW && now.threads <= before.threads + FEW,
             "{before:?} became {now:?}"
         );
         assert!(now.memory <= before.memory + MEMORY, "{before:?} became {now:?}");
