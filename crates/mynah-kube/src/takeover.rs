@@ -10,7 +10,7 @@
 //! reaches the application any other way. So these are marked, and what is marked is routed back to the loopback device. The
 //! kernel does not track them: it would take them for the client's connection to Mynah, whose addresses are the same.
 //!
-//! There is no `nft` or `ip` in the image, so [`netlink`] speaks to the kernel. [`Rules`] prints what these would be told.
+//! There is no `nft` or `ip` in the image, so `netlink` speaks to the kernel. [`Rules`] prints what these would be told.
 
 mod netlink;
 mod nftables;

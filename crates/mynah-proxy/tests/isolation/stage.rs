@@ -22,9 +22,14 @@ use crate::behaviours::ends;
 
 /// Bounds that the load of a cell would pass if they did not hold.
 pub(crate) const BOUNDS: &str = "max_in_flight: 64, max_connections: 16, window: 4MiB, max_response: 64KiB";
+/// The same for a mirror that takes whatever is sent. How far it falls behind production is up to the kernel, so no window
+/// that is smaller than a large body lets every copy of one through.
+const WIDE_BOUNDS: &str = "max_in_flight: 64, max_connections: 16, window: 64MiB, max_response: 64KiB";
 pub(crate) const MAX_IN_FLIGHT: u64 = 64;
 pub(crate) const MAX_CONNECTIONS: u64 = 16;
 const MAX_HELD_BYTES: u64 = 6 * 1024 * 1024;
+/// Two copies of the largest body, and what is around them.
+const WIDE_MAX_HELD_BYTES: u64 = 130 * 1024 * 1024;
 /// Longer than any copy, and any request, may take.
 const LONG: Duration = Duration::from_secs(60);
 
@@ -46,12 +51,18 @@ pub(crate) struct Load {
 
 /// Plays a cell. Its production part is over when every request has been answered.
 pub(crate) fn play(behaviour: Behaviour, load: &Load, production: impl AsyncFnOnce(&Stage)) {
+    let takes_all = matches!(behaviour, Behaviour::Healthy | Behaviour::Endless);
+    let (bounds, max_held_bytes) = if load.large && takes_all {
+        (WIDE_BOUNDS, WIDE_MAX_HELD_BYTES)
+    } else {
+        (BOUNDS, MAX_HELD_BYTES)
+    };
     let set = async || {
         let mirror = ill_mirror(behaviour).await;
-        let config = format!("url: '{}', ratio: 150%, {BOUNDS}", mirror.url());
+        let config = format!("url: '{}', ratio: 150%, {bounds}", mirror.url());
         (mirror, config)
     };
-    let totals = perform(set, MAX_HELD_BYTES, async |stage, _| {
+    let totals = perform(set, max_held_bytes, async |stage, _| {
         let started = Instant::now();
         // Passes only once the clock has given up standing still.
         let served = timeout(LONG, production(stage)).await;
