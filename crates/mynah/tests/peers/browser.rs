@@ -1,4 +1,4 @@
-//! A browser that listens to Server-Sent Events.
+//! A browser: it listens to Server-Sent Events through Mynah, and shows Mynah's dashboard.
 
 use mynah_testkit::program::Program;
 use mynah_testkit::raw::Collector;
@@ -61,4 +61,38 @@ async fn a_browser_gets_every_event_when_it_is_sent() {
     asked.sort();
     copied.sort();
     assert_eq!(asked, copied);
+}
+
+#[tokio::test]
+#[ignore = "needs nginx, curl, node, chromium: make peers"]
+async fn the_dashboard_sets_a_ratio_and_pauses_copies() {
+    let upstream = Collector::start().await.unwrap();
+    let mirror = Collector::start().await.unwrap();
+    let mynah = mynah(upstream.address(), mirror.address()).await;
+
+    let profile = tempfile::tempdir().unwrap();
+    let page = format!("http://{}/", mynah.admin());
+    let user = node("dashboard-user.js", &[&page, profile.path().to_str().unwrap()]);
+    let said = Program::run(user).await.unwrap();
+    // What the page shows it reads from the metrics. The slider is quadratic: its middle is a quarter.
+    assert_eq!(
+        said.lines().collect::<Vec<_>>(),
+        [
+            "state copying",
+            "ratio 25%",
+            "paused paused",
+            "resumed copying",
+            "complaints []"
+        ]
+    );
+    let metrics = mynah.page("/metrics").await.unwrap();
+    for line in [
+        "mynah_mirror_ratio{mirror=\"mirror\"} 0.25",
+        "mynah_mirror_paused{mirror=\"mirror\"} 0",
+    ] {
+        assert!(
+            metrics.lines().any(|found| found == line),
+            "{line} is not in\n{metrics}"
+        );
+    }
 }
