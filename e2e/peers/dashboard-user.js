@@ -1,5 +1,5 @@
-// Somebody who uses the dashboard: opens the page at URL in a Chromium without a window, with a profile in DIRECTORY; drags
-// the first mirror's slider to its middle and sets it, then pauses and resumes, with a mouse. Says what the page shows after
+// Somebody who uses the dashboard: opens the page at URL in a Chromium without a window, with a profile in DIRECTORY; clicks
+// on the middle of the first mirror's slider and sets it, then pauses and resumes, with a mouse. Says what the page shows after
 // each step: `state TEXT`, `ratio TEXT`, `paused TEXT`, `resumed TEXT`; then `complaints [MESSAGES]` with what the browser
 // found wrong with the page.
 //
